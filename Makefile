@@ -1,0 +1,45 @@
+# `make demo` and `make test` install what they need into .venv; everything else is a shorthand.
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := test
+.PHONY: test test-all lint demo bench schema clean
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+# A stamp for each extra: made again when pyproject.toml changes, and only then.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed-%: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable ".[$*]"
+	@touch $@
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# What a change has to pass: the slow tests are left to `make test-all`. The wheel's own test is among them.
+test: lint
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+test-all: lint
+	$(BIN)/python -m pytest -n $(JOBS)
+
+# Compiles examples/specs/digits.yaml and trains the module on scikit-learn's handwritten digits.
+demo: $(VENV)/.installed-demo
+	$(BIN)/deqc compile examples/specs/digits.yaml -o examples/train/digits_model.py
+	$(BIN)/python examples/train/digits.py --picture digits.png
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/startup.py
+
+# Writes the JSON Schema again after a change of an op or a setting.
+schema: $(VENV)/.installed-dev
+	$(BIN)/deqc schema > schemas/deqc-1.schema.json.new && mv schemas/deqc-1.schema.json.new schemas/deqc-1.schema.json
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -f examples/train/digits_model.py digits.png

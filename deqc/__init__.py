@@ -1,0 +1,77 @@
+"""A compiler from YAML specs of deep equilibrium models to standalone PyTorch modules.
+
+    import deqc
+
+    text = deqc.compile("model.yaml")      # the generated module's source
+    Model = deqc.load("model.yaml")        # the same, imported: a torch.nn.Module class
+    problems = deqc.check("model.yaml")    # what is wrong with the spec, empty if nothing is
+
+Each takes an `os.PathLike`, a path as a str, or the spec itself as a str with a newline in it. Importing deqc imports neither
+torch nor the compiler.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from deqc.diagnostics import Diagnostic, SpecError
+from deqc.version import __version__
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Diagnostic", "SpecError", "__version__", "check", "compile", "load"]
+
+PathOrText: TypeAlias = "str | os.PathLike[str]"
+
+
+def compile(path_or_text: PathOrText) -> str:
+    """The source of the module that the spec describes.
+
+    The same spec and version of deqc give the same text, whatever the machine, folder, locale or hash seed.
+
+    Raises:
+        SpecError: the spec is wrong; its `diagnostics` hold every mistake.
+        OSError: the file cannot be read.
+    """
+    from deqc.compiler import compile_text
+
+    return compile_text(*_read(path_or_text)).source
+
+
+def load(path_or_text: PathOrText) -> type[nn.Module]:
+    """The class of the spec's module, compiled and imported without a file; needs torch.
+
+    The generated module stands in `sys.modules` under a name made from the spec and its hash, so that tracebacks, `inspect`,
+    `copy.deepcopy`, `pickle` within the process and `torch.compile` work. The same source gives the same class.
+
+    Raises:
+        SpecError: the spec is wrong; its `diagnostics` hold every mistake.
+        OSError: the file cannot be read.
+        ImportError: torch is not installed.
+    """
+    from deqc.compiler import compile_text
+    from deqc.loading import import_model
+
+    return import_model(compile_text(*_read(path_or_text)))
+
+
+def check(path_or_text: PathOrText) -> list[Diagnostic]:
+    """All that is wrong or doubtful in the spec, in reading order; compiles if none of it is an error.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    from deqc.compiler import check_text
+
+    return check_text(*_read(path_or_text))
+
+
+def _read(path_or_text: PathOrText) -> tuple[str, str]:
+    """The spec's text, and the name under which diagnostics show it."""
+    if isinstance(path_or_text, str) and "\n" in path_or_text:
+        return path_or_text, "<spec>"
+    path = os.fspath(path_or_text)
+    return Path(path).read_text(encoding="utf-8"), path
