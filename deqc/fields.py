@@ -1,0 +1,54 @@
+"""How an op, a solver or a setting describes its fields; schema, documentation and checks all derive from it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Final
+
+
+class Kind(enum.Enum):
+    """What a field holds. `INT`, `NUMBER` and `BOOL` of a step also take an expression `${…}`."""
+
+    INT = "int"
+    NUMBER = "number"
+    BOOL = "bool"
+    CHOICE = "choice"  # one word of `choices`
+    WORD = "word"  # a new name
+    SHAPE = "shape"  # a list of sizes
+    COMPUTATION = "computation"
+    BRANCHES = "branches"  # a list of two or more computations
+    VALUE = "value"  # int, number, bool or computation: the argument of a block
+
+
+class Required:
+    """The default of a field that must be written."""
+
+    def __repr__(self) -> str:
+        return "REQUIRED"
+
+
+REQUIRED: Final = Required()
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field: its name, what it holds, the text a user reads in the editor, and its default."""
+
+    name: str
+    kind: Kind
+    text: str
+    default: object = REQUIRED
+    minimum: float | None = None
+    exclusive_minimum: float | None = None
+    maximum: float | None = None
+    exclusive_maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    nullable: bool = False
+    each: bool = False  # an int or a list of ints, one per spatial dimension
+    examples: tuple[object, ...] = ()
+
+    @property
+    def required(self) -> bool:
+        """Whether the field must be written."""
+        return self.default is REQUIRED

@@ -1,0 +1,131 @@
+"""What an op is: one description from which schema, documentation, shape checks, code and derivatives derive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, ClassVar, Protocol
+
+from deqc.fields import Field
+from deqc.ops.code import Code
+from deqc.types import Type
+
+Attributes = Mapping[str, Any]
+
+MAIN, ENCODER, HEAD, INIT = "main", "encoder", "head", "init"  # sections; mapping and post-fuse layers count as MAIN
+EVERYWHERE = frozenset({MAIN, ENCODER, HEAD, INIT})
+OUTSIDE = frozenset({ENCODER, HEAD})
+
+
+class ShapeError(Exception):
+    """A step can't take this shape; the message says why, `expected` what it takes, `hint` how to mend it."""
+
+    def __init__(self, message: str, expected: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.expected, self.hint = expected, hint
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The torch module that holds an op's parameters: how it is made, and the parameters the op reads, in order."""
+
+    constructor: str
+    parameters: tuple[tuple[str, tuple[int, ...]], ...]
+    stateful: bool = False  # must be called as a module: batch statistics, dropout
+
+
+class Value(Protocol):
+    """A node of the IR, as far as an op's rules need to see it."""
+
+    @property
+    def op(self) -> str:
+        """The name of its op."""
+
+    @property
+    def type(self) -> Type:
+        """Its type."""
+
+    @property
+    def operands(self) -> Sequence[Any]:
+        """The nodes it reads."""
+
+    @property
+    def attributes(self) -> Attributes:
+        """Its constants."""
+
+
+class Make(Protocol):
+    """Makes a node of the IR."""
+
+    def __call__(self, op: str, *operands: Any, **attributes: Any) -> Any:
+        """The node `op(operands…)`."""
+
+
+class Op:
+    """One operation of the IR; those with `step = True` are also steps of the language."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    step: ClassVar[bool] = True
+    fields: ClassVar[tuple[Field, ...]] = ()
+    principal: ClassVar[str | None] = None
+    where: ClassVar[frozenset[str]] = EVERYWHERE
+    elementwise: ClassVar[bool] = False  # of one operand: commutes with slices and concatenation
+    zero_preserving: ClassVar[bool] = False  # op(0) = 0
+    pure: ClassVar[bool] = True  # equal operands give equal values: may be shared
+    rows: ClassVar[bool] = True  # as part of a vjp, takes a row axis after the batch
+    repeats: ClassVar[bool] = False  # its code writes an operand more than once: operands must be names
+    function: ClassVar[str | None] = None  # the module-level function that its code calls, if any
+    companions: ClassVar[tuple[Op, ...]] = ()  # ops that only its adjoint uses
+
+    def layer(self, attributes: Attributes, x: Type) -> Layer | None:
+        """The layer with this op's parameters, or None."""
+        return None
+
+    def infer(self, attributes: Attributes, *types: Type) -> Type:
+        """The shape rule; raises ShapeError."""
+        return types[0]
+
+    def flops(self, attributes: Attributes, types: Sequence[Type], result: Type) -> int:
+        """Multiplications and additions for one sample."""
+        return result.size
+
+    def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
+        """The reference: what the op computes, in plain torch."""
+        raise NotImplementedError(self.name)
+
+    def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
+        """The code of generated modules."""
+        raise NotImplementedError(self.name)
+
+    has_rule: ClassVar[bool] = True
+
+    def rule(self, node: Value) -> bool:
+        """Whether `adjoint` knows the derivative of this use; else torch's autograd does it."""
+        return self.has_rule
+
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """The cotangent of each operand, given that of the result; None where it is none."""
+        raise NotImplementedError(self.name)
+
+
+def spatial(attributes: Attributes, name: str) -> tuple[int, int]:
+    """A field that is one number or one for each of two spatial dimensions."""
+    value = attributes[name]
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
+
+
+def short(pair: tuple[int, int]) -> int | tuple[int, int]:
+    """The pair as torch also takes it: one number where both are equal."""
+    return pair[0] if pair[0] == pair[1] else pair
+
+
+def reduced(make: Make, g: Any, to: Type) -> Any:
+    """The cotangent of an operand that was broadcast: g summed to the operand's type."""
+    return g if g.type == to else make("sum_to", g, shape=to.shape, batched=to.batched)
+
+
+def elements(types: Sequence[Type]) -> int:
+    """Numbers in all of them together."""
+    return sum(prod(t.shape) for t in types)

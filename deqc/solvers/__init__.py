@@ -1,0 +1,20 @@
+"""The numerical methods as data: one file describes one method, and one row of a table here offers it."""
+
+from deqc.solvers.adjoint import IMPLICIT, JFB, NONE, PHANTOM, UNROLL
+from deqc.solvers.anderson import ANDERSON
+from deqc.solvers.auto import AUTO, AUTO_LINEAR
+from deqc.solvers.base import Description
+from deqc.solvers.linear import GMRES, LINEAR_ANDERSON, LINEAR_PICARD, LU
+from deqc.solvers.newton import NEWTON
+from deqc.solvers.picard import PICARD
+
+__all__ = ["ADJOINTS", "LINEAR_SOLVERS", "SOLVERS", "Description"]
+
+
+def _table(*methods: Description) -> dict[str, Description]:
+    return {method.name: method for method in methods}
+
+
+SOLVERS = _table(AUTO, PICARD, ANDERSON, NEWTON)
+ADJOINTS = _table(IMPLICIT, JFB, PHANTOM, UNROLL, NONE)
+LINEAR_SOLVERS = _table(AUTO_LINEAR, GMRES, LU, LINEAR_PICARD, LINEAR_ANDERSON)

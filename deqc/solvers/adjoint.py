@@ -1,0 +1,58 @@
+"""Adjoint methods: how derivatives pass through the solution of z = f(z)."""
+
+from deqc.fields import Field, Kind
+from deqc.solvers.base import Description
+
+IMPLICIT = Description(
+    "implicit",
+    "The exact derivative by the implicit function theorem: u = (df/dz)^T u + g is solved at the solution, then one product "
+    "with (df/dtheta)^T. Memory does not grow with the steps (Bai et al. 2019).",
+    max_steps=None,
+)
+
+JFB = Description(
+    "jfb",
+    "Jacobian-free backpropagation: u = g, as if df/dz were zero. One backward pass through f at the solution; approximate, "
+    "a descent direction where f is contractive enough (Fung et al. 2022).",
+    max_steps=None,
+)
+
+PHANTOM = Description(
+    "phantom",
+    "Backpropagates through `steps` damped steps z <- z + damping (f(z) - z) taken from the solution: approximate, better with "
+    "more steps (Geng et al. 2021).",
+    (
+        Field(
+            "steps",
+            Kind.INT,
+            "How many steps are taken from the solution and kept for the backward pass.",
+            default=5,
+            minimum=1,
+            maximum=1000,
+            examples=(5, 1),
+        ),
+        Field(
+            "damping",
+            Kind.NUMBER,
+            "How far each of these steps goes towards the image of the map.",
+            default=1.0,
+            exclusive_minimum=0,
+            maximum=1,
+            examples=(1.0, 0.8),
+        ),
+    ),
+    max_steps=None,
+)
+
+UNROLL = Description(
+    "unroll",
+    "Ordinary backpropagation through every step of the solver: the derivative of what was computed, with memory that grows "
+    "with the steps (Griewank & Walther 2008).",
+    max_steps=None,
+)
+
+NONE = Description(
+    "none",
+    "No derivatives through the solution: it is a constant to autograd, for inference.",
+    max_steps=None,
+)

@@ -1,0 +1,34 @@
+"""Linear solvers of the implicit adjoint: each solves (I - J)^T u = g for each sample, without knowing the loss.
+
+The tolerances and `max_steps` that all of them share are in `deqc.settings`.
+"""
+
+from dataclasses import replace
+
+from deqc.solvers.anderson import ANDERSON
+from deqc.solvers.base import Description
+from deqc.solvers.picard import PICARD
+
+GMRES = Description(
+    "gmres",
+    "Minimal residual over a growing Krylov space, without restart: one product with J^T a step, and `max_steps` is also the "
+    "size of the space (Saad & Schultz 1986).",
+)
+
+LU = Description(
+    "lu",
+    "Builds I - J^T of each sample and factorises it: exact, for small states (Golub & Van Loan 2013, section 3.4).",
+    max_steps=None,
+)
+
+LINEAR_PICARD = replace(
+    PICARD,
+    summary="u <- u + damping (J^T u + g - u), the Neumann series: one product with J^T a step. Converges where the forward "
+    "iteration does, and as slowly.",
+)
+
+LINEAR_ANDERSON = replace(
+    ANDERSON,
+    summary="Anderson acceleration of u = J^T u + g, for each sample: one product with J^T a step (Walker & Ni 2011; on a "
+    "linear system as fast as GMRES while the history is not full).",
+)

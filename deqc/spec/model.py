@@ -1,0 +1,174 @@
+"""The typed spec: what a program says, with every short form expanded and every piece's place kept.
+
+Sizes are not known yet: an expression such as `${in.channels}` is evaluated in `deqc.lower`, where shapes are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from deqc.diagnostics import Span
+from deqc.spec.expressions import Expression
+
+Number: TypeAlias = "int | float | bool"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """`$name`, `$z` or `$z.k`: reads a value in place of the current one."""
+
+    name: str
+    index: int | None
+    span: Span
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A number, a word or an expression written as the value of a field."""
+
+    value: Number | str | None | Expression
+    span: Span
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A list of sizes (a shape, or one number per spatial dimension)."""
+
+    items: tuple[Literal, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Branches:
+    """The computations of `sum`, `mul` or `concat`."""
+
+    items: tuple[Computation, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Computation:
+    """A chain of steps; each works on the value of the one before."""
+
+    steps: tuple[Step | Reference, ...]
+    span: Span
+
+
+Argument: TypeAlias = "Literal | Sizes | Branches | Computation"
+
+
+@dataclass(frozen=True)
+class Step:
+    """The use of an op or a block: its name and the fields that were written."""
+
+    name: str
+    arguments: Mapping[str, Argument]
+    span: Span  # of the name
+    whole: Span  # of the step with its fields
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a block; `type` is int, number, bool or value."""
+
+    name: str
+    type: str | None  # None: what the default or the argument is
+    required: bool
+    default: Literal | Computation | None  # None for a required one and for `type: value` with default null
+    description: str | None
+    span: Span
+
+
+@dataclass(frozen=True)
+class Block:
+    """A named computation with parameters; every use has weights of its own."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    body: Computation
+    span: Span
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The shape of one sample, with the place of each size."""
+
+    sizes: tuple[int, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Input:
+    """One argument of `forward`."""
+
+    name: str
+    shape: Shape
+    span: Span
+
+
+@dataclass(frozen=True)
+class Initial:
+    """How z_0 is made: `zeros`, `step` (f at zero), or `chains` (one computation a scale; None is zeros)."""
+
+    kind: str
+    chains: tuple[Computation | None, ...]
+    span: Span | None
+
+
+@dataclass(frozen=True)
+class Method:
+    """A solver, an adjoint or a linear solver by name, with all its options, defaults filled in."""
+
+    name: str
+    options: Mapping[str, Number | str | None]
+    span: Span | None
+    written: frozenset[str] = frozenset()  # the options the spec sets itself
+    spans: Mapping[str, Span] = field(default_factory=dict)  # of those options
+
+
+@dataclass(frozen=True)
+class Solver:
+    """The forward solve: method, tolerances and limits."""
+
+    method: Method  # name 'auto' until `deqc.compiler` resolves it
+    atol: float
+    rtol: float
+    max_steps: int
+    mode: str
+    norm: str
+    coupling: str
+    on_failure: str
+
+
+@dataclass(frozen=True)
+class Adjoint:
+    """How derivatives pass through the solution; `linear_solver` only where the method solves a linear system."""
+
+    method: Method
+    linear_solver: Method | None  # name 'auto' until `deqc.compiler` resolves it
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A whole program."""
+
+    name: str
+    description: str | None
+    kind: str
+    constants: Mapping[str, Number]
+    inputs: tuple[Input, ...]
+    blocks: Mapping[str, Block]
+    encoder: tuple[tuple[str, Computation], ...]
+    scales: tuple[Shape, ...]
+    single: bool  # written as `scale:`
+    initial: Initial
+    main_layers: tuple[Computation, ...]
+    mapping_layers: tuple[tuple[Computation | None, ...], ...]  # [source][target]; a rule is written out
+    post_fuse_layers: tuple[Computation | None, ...] | None
+    head: Computation | None
+    solver: Solver
+    adjoint: Adjoint
+    sections: Mapping[str, Span]  # the key of every section written
+    encoder_spans: Mapping[str, Span]  # the name of every encoder value
