@@ -6,16 +6,16 @@
     Model = deqc.load("model.yaml")        # the same, imported: a torch.nn.Module class
     problems = deqc.check("model.yaml")    # what is wrong with the spec, empty if nothing is
 
-Each takes an `os.PathLike`, a path as a str, or the spec itself as a str with a newline in it. Importing deqc imports neither
-torch nor the compiler.
+Each takes an `os.PathLike`, a path as a str, or the spec itself as a str with a newline in it. Importing deqc imports
+neither torch nor the compiler.
 """
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from deqc import sources
 from deqc.diagnostics import Diagnostic, SpecError
 from deqc.version import __version__
 
@@ -44,8 +44,8 @@ def compile(path_or_text: PathOrText) -> str:
 def load(path_or_text: PathOrText) -> type[nn.Module]:
     """The class of the spec's module, compiled and imported without a file; needs torch.
 
-    The generated module stands in `sys.modules` under a name made from the spec and its hash, so that tracebacks, `inspect`,
-    `copy.deepcopy`, `pickle` within the process and `torch.compile` work. The same source gives the same class.
+    The generated module stands in `sys.modules` under a name made from the model's and a hash of the source, so that
+    tracebacks, `inspect`, `torch.compile` and, within the process, `pickle` work. The same source gives the same class.
 
     Raises:
         SpecError: the spec is wrong; its `diagnostics` hold every mistake.
@@ -59,19 +59,22 @@ def load(path_or_text: PathOrText) -> type[nn.Module]:
 
 
 def check(path_or_text: PathOrText) -> list[Diagnostic]:
-    """All that is wrong or doubtful in the spec, in reading order; compiles if none of it is an error.
+    """All that is wrong or doubtful in the spec, in reading order.
 
     Raises:
         OSError: the file cannot be read.
     """
     from deqc.compiler import check_text
 
-    return check_text(*_read(path_or_text))
+    try:
+        text, file = _read(path_or_text)
+    except SpecError as fault:
+        return list(fault.diagnostics)
+    return check_text(text, file)
 
 
 def _read(path_or_text: PathOrText) -> tuple[str, str]:
     """The spec's text, and the name under which diagnostics show it."""
     if isinstance(path_or_text, str) and "\n" in path_or_text:
         return path_or_text, "<spec>"
-    path = os.fspath(path_or_text)
-    return Path(path).read_text(encoding="utf-8"), path
+    return sources.read(path_or_text), os.fspath(path_or_text)

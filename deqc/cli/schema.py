@@ -1,0 +1,13 @@
+"""`deqc schema`: the JSON Schema of specs, for editors."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+def schema() -> None:
+    """Prints the JSON Schema (2020-12) of the spec language, made from the tables of ops and settings."""
+    from deqc.spec.schema import schema_text
+
+    click.echo(schema_text().rstrip("\n"))
