@@ -19,7 +19,7 @@ FIELDS: Final = ("rank", "size", "channels", "features", "length", "height", "wi
 Scope = Mapping[str, "Number | Mapping[str, Number]"]
 
 
-class _Failed(Exception):
+class _EvaluationError(Exception):
     """A value cannot be computed; says where and why."""
 
     def __init__(self, code: str, span: Span, message: str, hint: str | None = None) -> None:
@@ -34,32 +34,32 @@ def evaluate(expression: Expression, scope: Scope, problems: Problems) -> Number
         for failed in unknown:
             problems.add(failed.code, failed.span, failed.message, hint=failed.hint)
         return None if unknown else _value(expression.tree, scope)
-    except _Failed as failed:
+    except _EvaluationError as failed:
         problems.add(failed.code, failed.span, failed.message, hint=failed.hint)
         return None
 
 
-def _unreadable(name: Name, scope: Scope) -> _Failed | None:
+def _unreadable(name: Name, scope: Scope) -> _EvaluationError | None:
     """What is wrong with a use of a name whether or not its value is needed."""
     if name.name not in scope:
         candidates = sorted(scope)
         near = did_you_mean(name.name, candidates)
         guess = f"; did you mean {near!r}?" if near else ""
         hint = f"readable here: {', '.join(candidates)}" if candidates else "no name is readable here"
-        return _Failed("E052", name.span, f"unknown name {name.name!r} in an expression{guess}", hint)
+        return _EvaluationError("E052", name.span, f"unknown name {name.name!r} in an expression{guess}", hint)
     value = scope[name.name]
     if not isinstance(value, Mapping):
         if name.member is None:
             return None
-        return _Failed("E053", name.span, f"{name.name!r} is a number and has no field {name.member!r}")
+        return _EvaluationError("E053", name.span, f"{name.name!r} is a number and has no field {name.member!r}")
     fields = ", ".join(f"{name.name}.{field}" for field in value)
     if name.member is None:
-        return _Failed("E053", name.span, f"{name.name!r} is not a number", f"it has the fields {fields}")
+        return _EvaluationError("E053", name.span, f"{name.name!r} is not a number", f"it has the fields {fields}")
     if name.member in value or name.member in FIELDS:
         return None
-    near = did_you_mean(name.member, value)
+    near = did_you_mean(name.member, value) or did_you_mean(name.member, FIELDS)
     guess = f"; did you mean '{name.name}.{near}'?" if near else ""
-    return _Failed("E053", name.span, f"{name.name!r} has no field {name.member!r}{guess}", f"it has {fields}")
+    return _EvaluationError("E053", name.span, f"{name.name!r} has no field {name.member!r}{guess}", f"it has {fields}")
 
 
 def _value(tree: Tree, scope: Scope) -> Number:
@@ -98,7 +98,7 @@ def _lookup(name: Name, scope: Scope) -> Number:
             rank = f" of rank {value['rank']}" if "rank" in value else ""
             fields = ", ".join(f"{name.name}.{field}" for field in value)
             message = f"{name.name!r}{rank} has no field {name.member!r}"
-            raise _Failed("E053", name.span, message, f"it has {fields}")
+            raise _EvaluationError("E053", name.span, message, f"it has {fields}")
         value = value[name.member]
     assert not isinstance(value, Mapping), "checked before evaluation"
     return _bounded(value, name.span, name.dotted)
@@ -107,7 +107,7 @@ def _lookup(name: Name, scope: Scope) -> Number:
 def _number(tree: Tree, scope: Scope, span: Span, operator: str) -> int | float:
     value = _value(tree, scope)
     if isinstance(value, bool):
-        raise _Failed("E054", span, f"{operator!r} takes numbers, not {_shown(value)}")
+        raise _EvaluationError("E054", span, f"{operator!r} takes numbers, not {_shown(value)}")
     return value
 
 
@@ -115,14 +115,14 @@ def _bool(tree: Tree, scope: Scope, span: Span, operator: str) -> bool:
     value = _value(tree, scope)
     if not isinstance(value, bool):
         hint = "compare the number: `n != 0`"
-        raise _Failed("E054", span, f"{operator!r} takes true or false, not {_shown(value)}", hint)
+        raise _EvaluationError("E054", span, f"{operator!r} takes true or false, not {_shown(value)}", hint)
     return value
 
 
 def _equal(tree: Binary, scope: Scope) -> bool:
     left, right = _value(tree.left, scope), _value(tree.right, scope)
     if isinstance(left, bool) is not isinstance(right, bool):
-        raise _Failed("E054", tree.span, f"{_shown(left)} and {_shown(right)} cannot be compared")
+        raise _EvaluationError("E054", tree.span, f"{_shown(left)} and {_shown(right)} cannot be compared")
     return left == right
 
 
@@ -152,7 +152,7 @@ def _binary(tree: Binary, left: int | float, right: int | float) -> Number:
     if operator in _COMPARE:
         return _COMPARE[operator](left, right)
     if operator in ("/", "//", "%") and right == 0:
-        raise _Failed("E055", tree.span, f"division by zero: {left!r} {operator} {right!r}")
+        raise _EvaluationError("E055", tree.span, f"division by zero: {left!r} {operator} {right!r}")
     shown = f"{left!r} {operator} {right!r}"
     if operator == "**":
         return _bounded(_power(left, right, tree.span, shown), tree.span, shown)
@@ -162,16 +162,16 @@ def _binary(tree: Binary, left: int | float, right: int | float) -> Number:
 def _power(base: int | float, exponent: int | float, span: Span, shown: str) -> int | float:
     if not 0 <= exponent <= MAX_EXPONENT:
         hint = "write `1 / x ** n` for a negative exponent" if exponent < 0 else None
-        raise _Failed("E057", span, f"the exponent of {shown} is not between 0 and {MAX_EXPONENT}", hint)
+        raise _EvaluationError("E057", span, f"the exponent of {shown} is not between 0 and {MAX_EXPONENT}", hint)
     if base < 0 and not isinstance(exponent, int):
-        raise _Failed("E057", span, f"{shown}: a negative number has no power with a fraction")
+        raise _EvaluationError("E057", span, f"{shown}: a negative number has no power with a fraction")
     # Known from the bit length alone, before a large number is made.
     if isinstance(base, int) and isinstance(exponent, int) and (abs(base).bit_length() - 1) * exponent > 53:
-        raise _Failed("E056", span, f"{shown} is larger than 2**53")
+        raise _EvaluationError("E056", span, f"{shown} is larger than 2**53")
     try:
         return _real(base**exponent)
     except OverflowError:
-        raise _Failed("E056", span, f"{shown} is not finite") from None
+        raise _EvaluationError("E056", span, f"{shown} is not finite") from None
 
 
 def _real(value: object) -> int | float:
@@ -182,7 +182,7 @@ def _real(value: object) -> int | float:
 def _bounded(value: Number, span: Span, shown: str) -> Number:
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise _Failed("E056", span, f"{shown} is not finite")
+            raise _EvaluationError("E056", span, f"{shown} is not finite")
     elif abs(value) > MAX_INT:
-        raise _Failed("E056", span, f"{shown} is larger than 2**53")
+        raise _EvaluationError("E056", span, f"{shown} is larger than 2**53")
     return value

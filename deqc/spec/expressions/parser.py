@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from deqc.diagnostics import Problems, Span
-from deqc.spec.expressions.tokens import END, FUNCTIONS, Malformed, Place, Token, tokenize
+from deqc.spec.expressions.tokens import END, FUNCTIONS, MalformedError, Place, Token, tokenize
 from deqc.spec.expressions.tree import Binary, Call, Conditional, Constant, Expression, Name, Tree, Unary
 
 MAX_LENGTH: Final = 200
@@ -27,7 +27,7 @@ def parse(text: str, span: Span, problems: Problems, offset: int = 0) -> Express
     try:
         _check_frame(text)
         tree = _Parser(tokenize(text), place).whole()
-    except Malformed as mistake:
+    except MalformedError as mistake:
         problems.add(mistake.code, place.span_of(mistake.start, mistake.stop), mistake.message, hint=mistake.hint)
         return None
     return Expression(text, tree, span)
@@ -35,7 +35,7 @@ def parse(text: str, span: Span, problems: Problems, offset: int = 0) -> Express
 
 def _check_frame(text: str) -> None:
     if len(text) > MAX_LENGTH:
-        raise Malformed(
+        raise MalformedError(
             f"an expression of {len(text)} characters; at most {MAX_LENGTH} are allowed",
             MAX_LENGTH,
             len(text),
@@ -43,13 +43,13 @@ def _check_frame(text: str) -> None:
             code="E051",
         )
     if not is_expression(text):
-        raise Malformed("an expression starts with '${'", 0, len(text))
+        raise MalformedError("an expression starts with '${'", 0, len(text))
     if not text.endswith("}"):
         close = text.find("}")
         if close < 0:
-            raise Malformed("the expression is not closed", len(text) - 1, len(text), hint="write `}` at its end")
+            raise MalformedError("the expression is not closed", len(text) - 1, len(text), hint="write `}` at its end")
         hint = "an expression is the whole value: there is no text before or after it"
-        raise Malformed("text after an expression", close + 1, len(text), hint=hint)
+        raise MalformedError("text after an expression", close + 1, len(text), hint=hint)
 
 
 class _Parser:
@@ -62,7 +62,7 @@ class _Parser:
     def whole(self) -> Tree:
         """The expression up to its closing brace."""
         if self._peek().kind == END:
-            raise Malformed("an empty expression", 0, len(self._place.text), hint="write a number or a name in it")
+            raise MalformedError("an empty expression", 0, len(self._place.text), hint="write a number or a name in it")
         tree = self._expression()
         token = self._peek()
         if token.kind != END:
@@ -71,7 +71,8 @@ class _Parser:
                 hint = "comparisons are not chained: write `a < b and b < c`"
             elif token.text == "(":
                 hint = f"the functions are {', '.join(FUNCTIONS)}"
-            raise Malformed(f"unexpected {token.text!r} after a complete expression", token.start, token.stop, hint=hint)
+            message = f"unexpected {token.text!r} after a complete expression"
+            raise MalformedError(message, token.start, token.stop, hint=hint)
         return tree
 
     def _peek(self) -> Token:
@@ -91,11 +92,11 @@ class _Parser:
             raise self._unexpected(f"{text!r} {why}")
         return self._take()
 
-    def _unexpected(self, wanted: str) -> Malformed:
+    def _unexpected(self, wanted: str) -> MalformedError:
         token = self._peek()
         found = "the end of the expression" if token.kind == END else repr(token.text)
         hint = "there is no unary `+`: leave it out" if token.text == "+" else None
-        return Malformed(f"expected {wanted}, found {found}", token.start, token.stop, hint=hint)
+        return MalformedError(f"expected {wanted}, found {found}", token.start, token.stop, hint=hint)
 
     def _span(self, token: Token) -> Span:
         return self._place.span_of(token.start, token.stop)
@@ -105,7 +106,7 @@ class _Parser:
         if self._depth > MAX_DEPTH:
             token = self._peek()
             message = f"an expression nested deeper than {MAX_DEPTH}"
-            raise Malformed(message, token.start, token.stop, hint="name its parts in `constants`", code="E051")
+            raise MalformedError(message, token.start, token.stop, hint="name its parts in `constants`", code="E051")
 
     def _expression(self) -> Tree:
         self._deeper()
@@ -211,7 +212,7 @@ class _Parser:
             arguments.append(self._expression())
         self._expect(")", f"to close '{token.text}('")
         if token.text == "abs" and len(arguments) != 1:
-            raise Malformed(f"'abs' takes one number, not {len(arguments)}", token.start, token.stop)
+            raise MalformedError(f"'abs' takes one number, not {len(arguments)}", token.start, token.stop)
         return Call(token.text, tuple(arguments), self._span(token))
 
 
@@ -220,8 +221,8 @@ def _number(token: Token) -> int | float:
         value = float(token.text)
         if math.isfinite(value):
             return value
-        raise Malformed(f"{token.text} is too large", token.start, token.stop, code="E056")
+        raise MalformedError(f"{token.text} is too large", token.start, token.stop, code="E056")
     number = int(token.text)
     if number <= MAX_INT:
         return number
-    raise Malformed(f"{token.text} is larger than 2**53", token.start, token.stop, code="E056")
+    raise MalformedError(f"{token.text} is larger than 2**53", token.start, token.stop, code="E056")

@@ -51,7 +51,7 @@ class Place:
         return Span(whole.file, whole.line, column + start, whole.line, column + max(stop, start + 1))
 
 
-class Malformed(Exception):
+class MalformedError(Exception):
     """The text is no expression; says where and why."""
 
     def __init__(self, message: str, start: int, stop: int, *, hint: str | None = None, code: str = "E050") -> None:
@@ -84,7 +84,8 @@ def tokenize(text: str) -> list[Token]:
         if found is None or found.lastgroup is None:
             character = text[position]
             shown = character if character.isprintable() else f"U+{ord(character):04X}"
-            raise Malformed(f"unexpected {shown!r} in an expression", position, position + 1, hint=_HINTS.get(character))
+            message = f"unexpected {shown!r} in an expression"
+            raise MalformedError(message, position, position + 1, hint=_HINTS.get(character))
         word = found.group(found.lastgroup)
         kind = "keyword" if word in KEYWORDS else found.lastgroup
         tokens.append(Token(kind, word, found.start(found.lastgroup), found.end()))

@@ -159,7 +159,7 @@ def _text(tree: Tree) -> tuple[str, int]:
             return f"{parts[0]} if {parts[1]} else {parts[2]}", 0
 
 
-_COMPARISONS: Final = frozenset("< <= > >= == !=".split())
+_COMPARISONS: Final = frozenset({"<", "<=", ">", ">=", "==", "!="})
 
 
 def _wrapped(tree: Tree, least: int) -> str:

@@ -1,0 +1,89 @@
+"""Which names a spec may give, and which name was probably meant.
+
+The list of reserved names is fixed, so that a spec is right or wrong whatever Python runs deqc.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from deqc.diagnostics import Problems, Span
+
+MAX_LENGTH: Final = 64
+_IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Keywords and soft keywords of every Python up to 3.14.
+_PYTHON: Final = _words(
+    """
+    False None True and as assert async await break class continue def del elif else except finally for from global if
+    import in is lambda nonlocal not or pass raise return try while with yield
+    case match type
+    """
+)
+# Words that the spec language and its expressions read themselves.
+_LANGUAGE: Final = _words("scale scales to true false null min max abs")
+# Names that the methods of a generated module use beside the spec's own.
+_GENERATED: Final = _words(
+    """
+    self z z0 depth output target torch nn
+    f F equilibrium fixed_point pack unpack cast Any int range tuple super
+    """
+)
+# What nn.Module, nn.ModuleList and nn.ModuleDict own: no submodule can be called so.
+MODULE_NAMES: Final = _words(
+    """
+    T_destination add_module append apply bfloat16 buffers call_super_init children clear compile cpu cuda double
+    dump_patches eval extend extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half insert
+    ipu items keys load_state_dict modules mtia named_buffers named_children named_modules named_parameters parameters
+    pop register_backward_hook register_buffer register_forward_hook register_forward_pre_hook
+    register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
+    register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
+    register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty train
+    training type update values xpu zero_grad
+    """
+)
+RESERVED: Final = _PYTHON | _LANGUAGE | _GENERATED
+
+
+def check_name(name: str, span: Span, what: str, problems: Problems, path: bool = False) -> bool:
+    """Whether `name` may be given to `what` (say, "a block"); `path` where it becomes part of a parameter's path."""
+    if not _IDENTIFIER.match(name):
+        expected = "a letter, then letters, digits and underscores (ASCII)"
+        problems.add("E040", span, f"{name!r} is not a name for {what}", expected=expected, hint=_spelling(name))
+    elif len(name) > MAX_LENGTH:
+        message = f"the name of {what} has {len(name)} characters; at most {MAX_LENGTH} are allowed"
+        problems.add("E040", span, message)
+    elif name in RESERVED:
+        problems.add("E041", span, f"{name!r} is reserved and cannot name {what}", hint=f"write '{_other(name)}'")
+    elif path and name in MODULE_NAMES:
+        message = f"{name!r} belongs to every torch module and cannot name {what}"
+        problems.add("E041", span, message, hint=f"write '{_other(name)}'")
+    else:
+        return True
+    return False
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate nearest to `name`, if one is near enough to suggest."""
+    by_folded = {candidate.lower().replace("-", "_"): candidate for candidate in sorted(candidates, reverse=True)}
+    # The comparison is quadratic in the length; no name is so long.
+    folded = name[: 2 * MAX_LENGTH].lower().replace("-", "_")
+    near = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.6)
+    return by_folded[near[0]] if near else None
+
+
+def _spelling(name: str) -> str | None:
+    spelt = re.sub(r"[^A-Za-z0-9_]", "_", name).lstrip("_0123456789")
+    return f"write '{spelt}'" if spelt and len(name) <= MAX_LENGTH else None
+
+
+def _other(name: str) -> str:
+    return f"{name}_" if len(name) > 2 else f"{name}_value"
