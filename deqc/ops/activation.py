@@ -41,7 +41,7 @@ class Activation(Op):
         return ()
 
     def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
-        """torch's own function."""
+        """Torch's own function."""
         module, _, name = self.torch_name.partition(".")
         home = torch.nn.functional if module == "F" else torch
         return getattr(home, name)(tensors[0], *self.arguments(attributes))
@@ -55,7 +55,7 @@ class Activation(Op):
         raise NotImplementedError(self.name)
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
-        """g · φ'."""
+        """G · φ'."""
         v = node if self.reads == "output" else node.operands[0]
         return (make("mul", g, make(f"{self.name}_derivative", v, **node.attributes)),)
 

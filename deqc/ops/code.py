@@ -87,7 +87,9 @@ def call(function: str, *arguments: Code | int | float | bool | str | tuple[int,
     return Call(Text(function), positional + named)
 
 
-def method(value: Code, name: str, *arguments: Code | int | float | bool | str | tuple[int, ...], **keywords: object) -> Call:
+def method(
+    value: Code, name: str, *arguments: Code | int | float | bool | str | tuple[int, ...], **keywords: object
+) -> Call:
     """`value.name(arguments…)`."""
     return Call(Attribute(value, name), call("", *arguments, **keywords).arguments)
 

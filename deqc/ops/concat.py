@@ -18,7 +18,12 @@ class Concat(Op):
     name = "concat"
     summary = "Two or more branches side by side along one axis, each starting from the incoming value."
     fields = (
-        Field("of", Kind.BRANCHES, "Two or more computations, each starting from the incoming value.", examples=(["identity", "$x"],)),
+        Field(
+            "of",
+            Kind.BRANCHES,
+            "Two or more computations, each starting from the incoming value.",
+            examples=(["identity", "$x"],),
+        ),
         Field(
             "dim",
             Kind.INT,
@@ -36,7 +41,9 @@ class Concat(Op):
             raise ShapeError(f"concat of values of shape {show(first.shape)} needs dim", hint="write dim: 0 or dim: 1")
         dim = axis("concat", attributes["dim"] or 0, first)
         for t in types:
-            if t.rank != first.rank or any(a != b for i, (a, b) in enumerate(zip(t.shape, first.shape, strict=True)) if i != dim):
+            if t.rank != first.rank or any(
+                a != b for i, (a, b) in enumerate(zip(t.shape, first.shape, strict=True)) if i != dim
+            ):
                 raise ShapeError(
                     f"concat along dim {dim} of shapes {show(first.shape)} and {show(t.shape)}",
                     f"shapes that are equal but for dim {dim}",

@@ -17,7 +17,7 @@ class Exp(Activation):
     zero_preserving = False
 
     def derivative(self, attributes: Attributes, v: Code) -> Code:
-        """y."""
+        """Y."""
         return v
 
 

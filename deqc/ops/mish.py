@@ -17,7 +17,7 @@ class Mish(Activation):
     zero_preserving = True
 
     def derivative(self, attributes: Attributes, v: Code) -> Code:
-        """t + x (1 - t²) sigmoid(x) with t = tanh(softplus(x))."""
+        """T + x (1 - t²) sigmoid(x) with t = tanh(softplus(x))."""
         t = call("torch.tanh", call("F.softplus", v))
         return add(t, product(v, subtract(Text("1"), method(t, "square")), call("torch.sigmoid", v)))
 

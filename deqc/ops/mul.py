@@ -45,7 +45,7 @@ class Mul(Op):
         return product(*operands)
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
-        """g times the product of the other operands."""
+        """G times the product of the other operands."""
         others = [[o for j, o in enumerate(node.operands) if j != i] for i in range(len(node.operands))]
         return [
             reduced(make, make("mul", g, *rest), operand.type)

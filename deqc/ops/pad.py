@@ -31,7 +31,7 @@ class Pad(Op):
         return (0, 0) * (rank - 1 - attributes["dim"]) + (attributes["before"], attributes["after"])
 
     def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
-        """torch's pad."""
+        """Torch's pad."""
         rank = tensors[0].ndim - bool(attributes.get("batched", True))
         return torch.nn.functional.pad(tensors[0], self._widths(attributes, rank))
 

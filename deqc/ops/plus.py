@@ -29,7 +29,7 @@ class Plus(Op):
         return add(operands[0], literal(attributes["by"]))
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
-        """g."""
+        """G."""
         return (g,)
 
 

@@ -17,7 +17,7 @@ class Sigmoid(Activation):
     zero_preserving = False
 
     def derivative(self, attributes: Attributes, v: Code) -> Code:
-        """y (1 - y)."""
+        """Y (1 - y)."""
         return product(v, subtract(Text("1"), v))
 
 

@@ -17,7 +17,7 @@ class Silu(Activation):
     zero_preserving = True
 
     def derivative(self, attributes: Attributes, v: Code) -> Code:
-        """s (1 + x (1 - s)) with s = sigmoid(x)."""
+        """S (1 + x (1 - s)) with s = sigmoid(x)."""
         s = call("torch.sigmoid", v)
         return product(s, add(Text("1"), product(v, subtract(Text("1"), s))))
 

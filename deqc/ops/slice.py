@@ -20,7 +20,14 @@ class Slice(Op):
     fields = (
         Field("dim", Kind.INT, "The axis of one sample; -1 is the last.", default=-1),
         Field("start", Kind.INT, "The first entry, counted from 0.", default=0, minimum=0),
-        Field("stop", Kind.INT, "The entry after the last; the end of the axis if absent.", default=None, nullable=True, minimum=1),
+        Field(
+            "stop",
+            Kind.INT,
+            "The entry after the last; the end of the axis if absent.",
+            default=None,
+            nullable=True,
+            minimum=1,
+        ),
     )
     principal = "dim"
 
@@ -55,7 +62,7 @@ class Slice(Op):
         return Index(operands[0], f"{lead}{start}:{stop}")
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
-        """g in its place, zeros around it; `deqc.adjoint` joins the pieces of one value."""
+        """G in its place, zeros around it; `deqc.adjoint` joins the pieces of one value."""
         x, dim = node.operands[0].type, node.attributes["dim"] % node.type.rank
         start = node.attributes["start"]
         before, after = start, x.shape[dim] - start - node.type.shape[dim]

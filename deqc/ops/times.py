@@ -30,7 +30,7 @@ class Times(Op):
         return product(literal(attributes["by"]), operands[0])
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
-        """c · g."""
+        """C · g."""
         return (make("times", g, by=node.attributes["by"]),)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deqc.ops.base import INIT, Attributes, Op
-from deqc.ops.code import Code, Index, Attribute, Text, literal, method
+from deqc.ops.code import Attribute, Code, Index, Text, literal, method
 from deqc.types import Type
 
 

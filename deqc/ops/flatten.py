@@ -1,0 +1,32 @@
+"""`flatten`: all entries in one row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deqc.ops.base import Attributes
+from deqc.ops.code import Code, method
+from deqc.ops.views import View
+from deqc.types import Type
+
+
+class Flatten(View):
+    """All entries of a sample in one row."""
+
+    name = "flatten"
+    summary = "All entries of a sample in one row: [3, 8, 8] becomes [192]."
+
+    def infer(self, attributes: Attributes, *types: Type) -> Type:
+        """Rank 1."""
+        return types[0].with_shape(types[0].size)
+
+    def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
+        """Flatten behind the batch."""
+        return tensors[0].flatten(1)
+
+    def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
+        """`x.flatten(1)`."""
+        return method(operands[0], "flatten", 1)
+
+
+OP = Flatten()

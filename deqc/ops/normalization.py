@@ -1,0 +1,98 @@
+"""What layer_norm, rms_norm and group_norm share: affine parameters, and the derivative through the statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from deqc.fields import Field, Kind
+from deqc.ops.base import Attributes, Make, Op, Value
+from deqc.ops.code import Code, call
+from deqc.types import Type
+
+AFFINE = Field("affine", Kind.BOOL, "Whether learned factors (and shifts) follow.", default=True)
+EPS = Field("eps", Kind.NUMBER, "Added to the variance.", default=1e-5, exclusive_minimum=0.0)
+
+
+class Scale(Op):
+    """1 / the standard deviation (or root mean square) over which an op divides, as a factor of its adjoint."""
+
+    step = False
+    repeats = True
+
+    def __init__(self, norm: Normalization) -> None:
+        self.norm = norm
+        self.name = f"{norm.name}_scale"  # type: ignore[misc]
+        self.summary = f"What {norm.name} multiplies by."  # type: ignore[misc]
+        self.function = f"_{norm.name}_scale" if norm.channels else None  # type: ignore[misc]
+        self.rows = norm.rows  # type: ignore[misc]
+
+    def infer(self, attributes: Attributes, *types: Type) -> Type:
+        """Sizes of 1 where it is shared."""
+        return self.norm.scale_type(attributes, types[0])
+
+    def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
+        """The reciprocal root."""
+        return self.norm.scale(attributes, operands[0])
+
+
+class Pull(Op):
+    """The cotangent of x, from that of the normalised value, the normalised value and the scale."""
+
+    step = False
+
+    def __init__(self, norm: Normalization) -> None:
+        self.norm = norm
+        self.name = f"{norm.name}_pull"  # type: ignore[misc]
+        self.summary = f"The cotangent of the input of {norm.name}."  # type: ignore[misc]
+        self.function = f"_{norm.name}_pull"  # type: ignore[misc]
+        self.rows = norm.rows  # type: ignore[misc]
+
+    def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
+        """A call of the module's own function of that name."""
+        return call(f"_{self.norm.name}_pull", *operands, *self.norm.pull_arguments(attributes))
+
+
+class Normalization(Op):
+    """y = gain · (x - mean) · scale + shift."""
+
+    gain_and_shift: ClassVar[bool] = True
+    channels: ClassVar[bool] = False  # whether gain and shift go by channel, else by feature
+
+    def __init__(self) -> None:
+        self.companions = (Scale(self), Pull(self))  # type: ignore[misc]
+
+    def scale_type(self, attributes: Attributes, x: Type) -> Type:
+        """The type of the scale."""
+        return x.with_shape(*x.shape[:-1], 1)
+
+    def scale(self, attributes: Attributes, x: Code) -> Code:
+        """The code of the scale."""
+        raise NotImplementedError(self.name)
+
+    def pull_arguments(self, attributes: Attributes) -> tuple[int, ...]:
+        """Constants that the pull function takes after its tensors."""
+        return ()
+
+    def flops(self, attributes: Attributes, types: Sequence[Type], result: Type) -> int:
+        """Statistics, then one multiply-add an entry."""
+        return 8 * result.size
+
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """Through gain and shift, then through the statistics."""
+        x, *affine = node.operands
+        attributes = {**node.attributes, "affine": False}
+        normed = make(self.name, x, **attributes)
+        scale = make(f"{self.name}_scale", x, **attributes)
+        shape = (affine[0].type.shape[0], 1, 1) if self.channels and affine else None
+        q = g
+        if affine:
+            gain = make("reshape", affine[0], shape=shape) if shape else affine[0]
+            q = make("mul", g, gain)
+        target = {"batched": False, "channels": self.channels}
+        grads = [make(f"{self.name}_pull", q, normed, scale, **attributes)]
+        if affine:
+            grads.append(make("sum_to", make("mul", g, normed), shape=affine[0].type.shape, **target))
+        if len(affine) == 2:
+            grads.append(make("sum_to", g, shape=affine[1].type.shape, **target))
+        return grads

@@ -1,0 +1,51 @@
+"""`rows`: weights above each other, each beginning at a column of its own; what packed products multiply by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from deqc.ops.base import Attributes, Op
+from deqc.ops.code import Code, Items, call, literal
+from deqc.types import Type
+
+
+class Rows(Op):
+    """A matrix of `height` rows and `width` columns: block k begins at (tops[k], lefts[k]), all else is zero."""
+
+    name = "rows"
+    summary = "A block matrix out of weights, one above the other, zeros around them."
+    step = False
+    function = "_rows"
+
+    def infer(self, attributes: Attributes, *types: Type) -> Type:
+        """(height, width)."""
+        return Type((attributes["height"], attributes["width"]), batched=False)
+
+    def flops(self, attributes: Attributes, types: Sequence[Type], result: Type) -> int:
+        """None."""
+        return 0
+
+    def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
+        """Written into zeros."""
+        out = tensors[0].new_zeros(attributes["height"], attributes["width"])
+        for block, top, left in zip(tensors, attributes["tops"], attributes["lefts"], strict=True):
+            index = (slice(top, top + block.shape[0]), slice(left, left + block.shape[1]))
+            mask = torch.zeros_like(out)
+            mask[index] = 1
+            out = out + mask * torch.nn.functional.pad(
+                block, (left, out.shape[1] - left - block.shape[1], top, out.shape[0] - top - block.shape[0])
+            )
+        return out
+
+    def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
+        """`_rows([w, …], lefts, gaps, width)`, gaps the rows of zeros after each block."""
+        ends = [*attributes["tops"][1:], attributes["height"]]
+        heights = [h for h in attributes["heights"]]
+        tops = attributes["tops"]
+        gaps = tuple(e - t - h for e, t, h in zip(ends, tops, heights, strict=True))
+        tail = (literal(gaps),) if any(gaps) else ()
+        return call("_rows", Items(operands), literal(tuple(attributes["lefts"])), attributes["width"], *tail)
+
+
+OP = Rows()

@@ -1,0 +1,50 @@
+"""`sum_to`: a cotangent summed to the type of an operand that was broadcast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deqc.ops.base import Attributes, Op
+from deqc.ops.code import Code, method
+from deqc.types import Type
+
+
+class SumTo(Op):
+    """Sums over the batch and over axes of size 1 or absent in the target.
+
+    A target of shape (C,) stands for channels, axis 0, where `channels` is set, else for features, the last axis.
+    """
+
+    name = "sum_to"
+    summary = "A sum over the axes along which an operand was broadcast."
+    step = False
+    rows = False
+
+    def infer(self, attributes: Attributes, *types: Type) -> Type:
+        """The target's type."""
+        return Type(tuple(attributes["shape"]), attributes["batched"])
+
+    def flops(self, attributes: Attributes, types: Sequence[Type], result: Type) -> int:
+        """One addition an entry."""
+        return types[0].size
+
+    def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
+        """`g.sum((0, 2, 3))`."""
+        g, shape = attributes["source"], tuple(attributes["shape"])
+        if not shape and not attributes["batched"]:
+            return method(operands[0], "sum")
+        if len(shape) == len(g):
+            kept = [i for i, n in enumerate(g) if n == 1 or shape[i] != 1]
+            gone = [i + 1 for i in range(len(g)) if i not in kept]
+            summed = operands[0] if not gone else method(operands[0], "sum", _dims(gone), keepdim=True)
+            return summed if attributes["batched"] else method(summed, "sum", 0)
+        keep = 0 if attributes.get("channels") else len(g) - 1
+        dims = [i + 1 for i in range(len(g)) if i != keep]
+        return method(operands[0], "sum", _dims(([] if attributes["batched"] else [0]) + dims))
+
+
+def _dims(dims: list[int]) -> int | tuple[int, ...]:
+    return dims[0] if len(dims) == 1 else tuple(dims)
+
+
+OP = SumTo()
