@@ -22,7 +22,7 @@ def decode(data: bytes, file: str) -> str:
     """The text of a file in UTF-8, without a byte order mark; raises SpecError where it is something else."""
     problems = Problems()
     if len(data) > MAX_BYTES:
-        _too_large(len(data), file, problems)
+        _too_large(file, problems)
         problems.raise_errors()
     try:
         return data.decode("utf-8-sig")
@@ -38,7 +38,7 @@ def decode(data: bytes, file: str) -> str:
 def check_text(text: str, file: str, problems: Problems) -> str | None:
     """The text without a byte order mark; None after a diagnostic."""
     if len(text) > MAX_BYTES:
-        _too_large(len(text), file, problems)
+        _too_large(file, problems)
         return None
     text = text.removeprefix(_BOM)
     found = [match.start() for _, match in zip(range(_MAX_SHOWN), FORBIDDEN.finditer(text), strict=False)]
@@ -61,5 +61,5 @@ def _position(text: str, index: int) -> tuple[int, int]:
     return len(lines), len(lines[-1]) + 1
 
 
-def _too_large(size: int, file: str, problems: Problems) -> None:
-    problems.add("E002", Span(file, 1, 1, 1, 2), f"the spec has {size} bytes; at most {MAX_BYTES} are read")
+def _too_large(file: str, problems: Problems) -> None:
+    problems.add("E002", Span(file, 1, 1, 1, 2), f"the spec is larger than {MAX_BYTES} bytes")
