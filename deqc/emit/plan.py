@@ -50,6 +50,7 @@ class Locals:
     weights: str  # "w"
     start: str  # "u0"
     encoded: str  # "e"
+    record: str = "record"
 
 
 @dataclass(frozen=True)
