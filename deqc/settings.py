@@ -1,0 +1,231 @@
+"""The settings of a spec as data: sections, and the fields that all solvers, and all linear solvers, share.
+
+Schema, documentation, defaults and messages derive from these descriptions; what belongs to one method is in `deqc.solvers`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from deqc.fields import Field, Kind
+
+LANGUAGE: Final = 1  # the version of the language, the value of `deqc:`
+
+NORMS: Final = ("max", "l2", "rms")
+MODES: Final = ("abs_norm", "rel_norm", "norm", "abs", "rel")
+KINDS: Final = ("deq",)
+
+SOLVER: Final = (
+    Field(
+        "atol",
+        Kind.NUMBER,
+        "Absolute tolerance: a sample has converged where the norm of f(z) - z is at most this (mode abs_norm).",
+        default=1e-3,
+        minimum=0,
+        examples=(1e-3, 1e-6),
+    ),
+    Field(
+        "rtol",
+        Kind.NUMBER,
+        "Relative tolerance: measured against f(z) by the modes rel, norm and rel_norm; also the default tolerance of the "
+        "adjoint's linear solver.",
+        default=1e-3,
+        minimum=0,
+        examples=(1e-3, 1e-6),
+    ),
+    Field(
+        "max_steps",
+        Kind.INT,
+        "The most steps that the solver takes for one sample. The default is the method's own.",
+        default=None,
+        minimum=1,
+        maximum=1_000_000,
+        examples=(32, 100),
+    ),
+    Field(
+        "coupling",
+        Kind.CHOICE,
+        "Whether each sample is solved for itself (sample), or the whole batch stops together by one norm over all of it (batch).",
+        default="sample",
+        choices=("sample", "batch"),
+    ),
+    Field(
+        "on_failure",
+        Kind.CHOICE,
+        "What happens in eager mode when a sample has not converged: nothing, a warning or an exception. The solution's record "
+        "tells it in any case.",
+        default="warn",
+        choices=("ignore", "warn", "raise"),
+    ),
+)
+
+TERMINATION: Final = (
+    Field(
+        "mode",
+        Kind.CHOICE,
+        "When a sample has converged, with r = f(z) - z: abs_norm |r| <= atol; rel_norm |r| <= rtol |f(z)|; norm either of the "
+        "two; abs and rel the same for each entry by itself.",
+        default="abs_norm",
+        choices=MODES,
+    ),
+    Field(
+        "norm",
+        Kind.CHOICE,
+        "The norm over the state of one sample: the largest entry (max), Euclidean (l2) or root mean square (rms).",
+        default="max",
+        choices=NORMS,
+    ),
+)
+
+LINEAR: Final = (
+    Field(
+        "max_steps",
+        Kind.INT,
+        "The most steps that the linear solver takes for one sample. The default is the method's own.",
+        default=None,
+        minimum=1,
+        maximum=1_000_000,
+        examples=(32, 10),
+    ),
+    Field(
+        "rtol",
+        Kind.NUMBER,
+        "A sample stops where the residual is at most rtol times the norm of the incoming gradient. The default is the rtol of "
+        "`solver`.",
+        default=None,
+        minimum=0,
+        examples=(1e-3, 1e-6),
+    ),
+    Field(
+        "atol",
+        Kind.NUMBER,
+        "An absolute tolerance beside rtol. Anything but 0 makes the gradient depend on the scale of the loss.",
+        default=0.0,
+        minimum=0,
+        examples=(0.0,),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One key of the document: the text a user reads in the editor, and examples of its value."""
+
+    name: str
+    text: str
+    examples: tuple[object, ...] = ()
+    default: object = None
+    required: bool = False
+
+
+SECTIONS: Final = (
+    Section("deqc", "The version of the spec language.", (1,), required=True),
+    Section("name", "The name of the model, and of the class that is generated.", ("MyModel",), required=True),
+    Section(
+        "description",
+        "What the model is, for people: at most 2,000 printable characters. Has no influence on what the model computes.",
+        ("z = tanh(W z + U x + b)",),
+    ),
+    Section("kind", "The kind of model: deq, an equilibrium z = f(z, x).", ("deq",), "deq"),
+    Section(
+        "constants",
+        'Named numbers, read in expressions: with `constants: {width: 64}`, "${width}" is 64.',
+        ({"width": 64, "dropout": 0.1},),
+        {},
+    ),
+    Section(
+        "input",
+        "The arguments of `forward` in order: each name with the shape of one sample; the batch dimension is implied. Read as `$name`.",
+        ({"x": [4]}, {"image": [1, 28, 28]}),
+        required=True,
+    ),
+    Section(
+        "blocks",
+        "Named computations with parameters, used like steps. Each use has its own weights.",
+        ({"dense": {"params": {"out": None}, "body": [{"linear": "${out}"}, "tanh"]}},),
+        {},
+    ),
+    Section(
+        "encoder",
+        "Values computed once from the inputs, in order, outside the equilibrium. Read as `$name`.",
+        ({"inject": ["$x", {"linear": 64}]},),
+        {},
+    ),
+    Section("scale", "The shape of the state, for a model of one scale. Write this or `scales`.", ([64], [16, 8, 8])),
+    Section(
+        "scales",
+        "The shapes of the state's scales z_0, z_1, ... Write this or `scale`.",
+        ([[4], [3], [2], [1]], [[16, 8, 8], [32, 4, 4]]),
+    ),
+    Section(
+        "init",
+        "Where the solve starts: `zeros`, `step` (one application of f at zero), or a computation from the inputs: one with "
+        "`scale`, a list of one a scale with `scales` (null is zeros).",
+        ("zeros", "step", ["$x", {"linear": 64}]),
+        "zeros",
+    ),
+    Section(
+        "main_layers",
+        "The layers h_i = main_i(z_i, inputs). With `scale` one computation, with `scales` a list of one a scale, or "
+        "`{each: computation}`.",
+        ([{"sum": [{"linear": 64}, ["$x", {"linear": 64}]]}, "tanh"],),
+        required=True,
+    ),
+    Section(
+        "mapping_layers",
+        "How scales feed each other, y_to = sum of mapping[from][to](h_from): a list of rows, one a source, with one entry a target "
+        "(null is no connection), or a rule `{same, down, up}`. Absent: each scale feeds itself alone.",
+        ([["identity", {"linear": 3}], [{"linear": 4}, "identity"]],),
+    ),
+    Section(
+        "post_fuse_layers",
+        "A computation for each scale on the sum of its mappings, f_i = post_i(y_i) (null is identity), or `{each: computation}`. "
+        "Absent: f_i = y_i.",
+        ([None, "tanh"], {"each": ["tanh"]}),
+    ),
+    Section(
+        "head",
+        "The output computed from the solution z*. With one scale it starts from z*, with several it begins with `$z.0` or the like. "
+        "Absent: the output is z* itself.",
+        ([{"linear": 10}],),
+    ),
+    Section(
+        "solver",
+        "How z = f(z) is solved: the name of a method, or its settings.",
+        ("anderson", {"method": "newton"}),
+        "auto",
+    ),
+    Section(
+        "adjoint",
+        "How derivatives pass through the solution: the name of a method, or its settings.",
+        ("implicit", {"method": "implicit", "linear_solver": "lu"}),
+        "implicit",
+    ),
+)
+
+# Names that the language defines and this version does not offer yet, by the place where they may be written.
+PLANNED: Final[dict[str, frozenset[str]]] = {
+    "section": frozenset({"parameters", "modules", "loss", "time", "jacobian_regularization"}),
+    "kind": frozenset({"neural_ode"}),
+    "input": frozenset({"dtype", "batch", "layout"}),
+    "solver": frozenset(
+        ["cascade", "aitken", "newton_krylov", "trust_region", "levenberg_marquardt", "limited_memory_broyden", "broyden", "klement", "dfsane", "pseudo_transient", "halley", "tsit5", "vcab3", "vcabm3", "bs3", "dopri5", "euler", "heun", "rk4", "rock2", "implicit_euler", "trbdf2", "rosenbrock23", "reversible", "forward_backward", "peaceman_rachford"]
+    ),
+    "solver.option": frozenset({"eval", "mask", "record", "steady_state", "alpha", "radius", "linear_solver"}),
+    "termination": frozenset({"rel_norm_safe", "abs_norm_safe", "rel_norm_safe_best", "abs_norm_safe_best"}),
+    "adjoint": frozenset({"shine", "reversible", "gauss", "backsolve", "discrete"}),
+    "adjoint.option": frozenset({"assume"}),
+    "linear_solver": frozenset(
+        ["neumann", "broyden", "limited_memory_broyden", "bicgstab", "cg", "forward_backward", "peaceman_rachford"]
+    ),
+    "step": frozenset(
+        ["bilinear", "conv1d", "conv3d", "conv_transpose2d", "embedding", "matmul", "attention", "relative_attention", "sinusoidal", "fourier_features", "instance_norm", "normalize", "permute", "last", "expand", "detach", "random"]
+    ),
+    "step.option": frozenset({"name", "parametrize", "constraint", "weight_init", "bias_init", "weight", "transpose"}),
+}
+
+
+def planned(place: str, name: str) -> bool:
+    """Whether the language defines this name at this place, though deqc does not offer it yet."""
+    return name in PLANNED[place] or (place == "solver" and name.startswith("torchdiffeq."))

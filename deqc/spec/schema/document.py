@@ -1,0 +1,211 @@
+"""The whole document: its sections, and how `scale` and `scales` decide what a list means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deqc import settings
+from deqc.ops import STEPS
+from deqc.settings import LANGUAGE, SECTIONS, Section
+from deqc.spec.schema import methods
+from deqc.spec.schema.leaves import Schema, by_type, described, leaf, listed, reference, refused, size
+from deqc.spec.schema.steps import definitions
+
+_EACH = "Every scale gets this computation, with weights of its own."
+
+
+def document() -> Schema:
+    """The schema of a spec."""
+    described_sections = {section.name: _section(section) for section in SECTIONS}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:deqc:schema:{LANGUAGE}",
+        "title": f"deqc spec, language version {LANGUAGE}",
+        "description": "A deep equilibrium model z = f(z, x): its inputs, its state, its layers and how it is solved.",
+        "type": "object",
+        "required": [section.name for section in SECTIONS if section.required],
+        "properties": described_sections,
+        "additionalProperties": False,
+        "if": {"required": ["scales"]},
+        "then": {"properties": _several()},
+        "else": {"required": ["scale"], "properties": _single()},
+        "$defs": definitions(STEPS),
+    }
+
+
+def _section(section: Section) -> Schema:
+    schema = _SECTIONS.get(section.name, dict)()
+    if section.name == "solver":
+        return methods.solver(section.text)
+    if section.name == "adjoint":
+        return methods.adjoint(section.text)
+    return described(schema, section.text, section.default, section.examples)
+
+
+def _single() -> Schema:
+    """The sections whose reading depends on it, for `scale`."""
+    return {
+        "init": reference("computation"),
+        "main_layers": reference("computation"),
+        "mapping_layers": leaf("mapping_layers", "absent with `scale`: one scale needs none", type="null"),
+        "post_fuse_layers": leaf(
+            "post_fuse_layers", "absent with `scale`: append its steps to `main_layers`", type="null"
+        ),
+    }
+
+
+def _several() -> Schema:
+    """The sections whose reading depends on it, for `scales`."""
+    rule = {
+        "properties": {
+            "same": described(reference("computation"), "From a scale to itself.", "identity", ("identity",)),
+            "down": described(
+                reference("optional_computation"),
+                "From a scale to each later one; null is no connection. Reads `from` and `to` in expressions.",
+                examples=({"linear": "${to.features}"},),
+            ),
+            "up": described(
+                reference("optional_computation"),
+                "From a scale to each earlier one; null is no connection. Reads `from` and `to` in expressions.",
+                examples=({"linear": "${to.features}"},),
+            ),
+        },
+        "required": ["down", "up"],
+        "additionalProperties": False,
+    }
+    row = leaf(
+        "a row of mapping_layers",
+        "a list with one computation or null for each scale",
+        type="array",
+        items=reference("optional_computation"),
+    )
+    matrix = leaf(
+        "mapping_layers", "a list of rows, a rule {same, down, up} or null", type=["array", "null"], items=row
+    )
+    return {
+        "scale": refused("both `scale` and `scales` are written: keep one"),
+        "init": by_type(
+            "string", leaf("init", "'zeros', 'step' or a list", enum=["zeros", "step"]), _per_scale("init", "optional_")
+        ),
+        "main_layers": _per_scale("main_layers"),
+        "mapping_layers": by_type("object", rule, matrix),
+        "post_fuse_layers": by_type("null", {}, _per_scale("post_fuse_layers", "optional_")),
+    }
+
+
+def _per_scale(name: str, kind: str = "") -> Schema:
+    """One entry for each scale, or the same for each."""
+    each = {
+        "properties": {"each": described(reference("computation"), _EACH, examples=(["tanh"],))},
+        "required": ["each"],
+        "additionalProperties": False,
+    }
+    expected = "a list with one computation for each scale, or {each: computation}"
+    return by_type(
+        "object", each, leaf(name, expected, type="array", minItems=1, items=reference(f"{kind}computation"))
+    )
+
+
+def _shape(subject: str, least: int) -> Schema:
+    return leaf(subject, "a list of sizes", type="array", minItems=least, items=size(f"a size of {subject}"))
+
+
+def _inputs() -> Schema:
+    shape = described(
+        _shape("the shape of an input", 0), "The shape of one sample, without the batch.", examples=([4],)
+    )
+    full = {"properties": {"shape": shape}, "required": ["shape"], "additionalProperties": False}
+    one = described(
+        by_type("object", full, shape),
+        "One argument of `forward`: the shape of one sample.",
+        examples=([4], [1, 28, 28]),
+    )
+    return leaf("input", "a mapping of names to shapes", type="object", minProperties=1, additionalProperties=one)
+
+
+def _constants() -> Schema:
+    one = described(
+        leaf("a constant", "a number, true or false", type=["number", "boolean"]),
+        "A number, true or false.",
+        examples=(64, 0.1, True),
+    )
+    return leaf("constants", "a mapping of names to numbers", type="object", additionalProperties=one)
+
+
+def _blocks() -> Schema:
+    types = {"enum": ["int", "number", "bool", "value"]}
+    default = "The value where a use does not give one; null with the type value is no value at all."
+    full = {
+        "properties": {
+            "default": described(reference("value"), default, examples=(True, 64)),
+            "type": described(
+                leaf("the type of a parameter", listed(types["enum"]), **types),
+                "int, number or bool: read as `${name}`; value: a computation, read as `$name`.",
+                examples=types["enum"],
+            ),
+            "description": described(
+                leaf("a description", "text", type="string"), "What it is for.", examples=("the width",)
+            ),
+        },
+        "additionalProperties": False,
+    }
+    scalar = leaf(
+        "the default of a parameter",
+        "null (it has to be given), a number, true or false, or in full {default, type, description}",
+        type=["null", "number", "boolean", "string"],
+    )
+    parameter = described(
+        by_type("object", full, scalar),
+        "A parameter of the block: its default (null: it has to be given), or in full {default, type, description}.",
+        examples=(None, True, {"default": None, "type": "value"}),
+    )
+    block = {
+        "properties": {
+            "params": described(
+                leaf("params", "a mapping of names to defaults", type="object", additionalProperties=parameter),
+                "The parameters in order; the first is the principal one.",
+                {},
+                ({"out": None, "bias": True},),
+            ),
+            "body": described(reference("computation"), "The computation.", examples=([{"linear": "${out}"}, "tanh"],)),
+        },
+        "required": ["body"],
+        "additionalProperties": False,
+    }
+    one = described(
+        by_type("object", block, reference("computation")),
+        "A named computation: its body, or in full {params, body}.",
+        examples=([{"linear": 64}, "tanh"],),
+    )
+    return leaf("blocks", "a mapping of names to computations", type="object", additionalProperties=one)
+
+
+def _encoder() -> Schema:
+    one = described(reference("computation"), "A value computed from the inputs.", examples=(["$x", {"linear": 64}],))
+    return leaf("encoder", "a mapping of names to computations", type="object", additionalProperties=one)
+
+
+def _head() -> Schema:
+    several = (
+        "a mapping under head names several outputs, which is not available yet; one output is a list: `[{linear: 10}]`"
+    )
+    return by_type("object", refused(several), reference("computation"))
+
+
+def _text(subject: str, **rules: Any) -> Schema:
+    return leaf(subject, f"text of at most {rules['maxLength']:,} characters", type="string", **rules)
+
+
+_SECTIONS = {
+    "deqc": lambda: leaf("deqc", f"{LANGUAGE}, the version of the language", const=LANGUAGE),
+    "name": lambda: leaf("name", "a name", type="string"),
+    "description": lambda: _text("description", maxLength=2000),
+    "kind": lambda: leaf("kind", listed(settings.KINDS), enum=list(settings.KINDS)),
+    "constants": _constants,
+    "input": _inputs,
+    "blocks": _blocks,
+    "encoder": _encoder,
+    "scale": lambda: _shape("scale", 1),
+    "scales": lambda: leaf("scales", "a list of shapes", type="array", minItems=1, items=_shape("a scale", 1)),
+    "head": _head,
+}

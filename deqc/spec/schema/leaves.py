@@ -1,0 +1,144 @@
+"""The smallest pieces of the schema: one value, what it must be, and the words that say so.
+
+Each leaf carries its message as `errorMessage`, which editors show and `deqc.spec.validate` reads: the wording stands beside the
+rule. Forms are told apart by `if`/`then`/`else` on the type, never by `oneOf`, so that an error sits at the leaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from deqc.fields import Field, Kind
+
+Schema = dict[str, Any]
+
+EXPRESSION: Final = r"^\$\{"
+SPATIAL: Final = 2  # entries of a list with one number for each spatial dimension
+
+
+def leaf(subject: str, expected: str, **keywords: Any) -> Schema:
+    """A value with rules of its own."""
+    return {**keywords, "errorMessage": f"{subject} must be {expected}"}
+
+
+def by_type(type_: str, then: Schema, otherwise: Schema) -> Schema:
+    """`then` for values of that type, else `otherwise`."""
+    return {"if": {"type": type_}, "then": then, "else": otherwise}
+
+
+def reference(name: str) -> Schema:
+    """A definition of the schema."""
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def refused(message: str) -> Schema:
+    """What must not stand here at all."""
+    return {"not": {}, "errorMessage": message}
+
+
+def described(schema: Schema, text: str, default: object = None, examples: Iterable[object] = ()) -> Schema:
+    """The schema of a property, with the text that an editor shows."""
+    extra: Schema = {"description": text}
+    if default is not None:
+        extra["default"] = default
+    if shown := list(examples) or ([default] if default is not None else []):
+        extra["examples"] = shown
+    return {**extra, **schema}
+
+
+def field(owner: str, one: Field, computed: bool = True) -> Schema:
+    """The schema of a field; `computed` where a number may also be written as an expression."""
+    subject = f"{owner}.{one.name}"
+    default = None if one.required else one.default
+    examples = one.examples or _examples(one)
+    return described(_value(subject, one, computed), one.text, default, examples)
+
+
+def _examples(one: Field) -> tuple[object, ...]:
+    if one.default is not None and not one.required:
+        return (one.default,)
+    least = one.minimum if one.minimum is not None else 1
+    return {Kind.INT: (int(least),), Kind.NUMBER: (least,), Kind.BOOL: (True,), Kind.CHOICE: one.choices}.get(
+        one.kind, ()
+    )
+
+
+def _value(subject: str, one: Field, computed: bool) -> Schema:
+    match one.kind:
+        case Kind.INT | Kind.NUMBER | Kind.BOOL:
+            single = _number(subject, one, computed)
+            if not one.each:
+                return single
+            return by_type("array", {"minItems": SPATIAL, "maxItems": SPATIAL, "items": single}, single)
+        case Kind.CHOICE:
+            return leaf(subject, listed(one.choices), enum=[*one.choices, None] if one.nullable else list(one.choices))
+        case Kind.WORD:
+            return leaf(subject, "a name", type=_types("string", one))
+        case Kind.SHAPE:
+            return leaf(subject, "a list of sizes", type="array", items=size(f"a size of {subject}"))
+        case Kind.COMPUTATION:
+            return by_type("null", {}, reference("computation")) if one.nullable else reference("computation")
+        case Kind.BRANCHES:
+            return leaf(
+                subject, "a list of two or more computations", type="array", minItems=2, items=reference("computation")
+            )
+        case Kind.VALUE:
+            return reference("value")
+
+
+def _number(subject: str, one: Field, computed: bool) -> Schema:
+    kind, word = {
+        Kind.INT: ("integer", "a whole number"),
+        Kind.NUMBER: ("number", "a number"),
+        Kind.BOOL: ("boolean", "true or false"),
+    }[one.kind]
+    expected = word + _bounds(one)
+    alternatives = [f"'{choice}'" for choice in one.choices] + (["an expression ${…}"] if computed else [])
+    if one.nullable:
+        alternatives.append("null")
+    if alternatives:
+        expected = f"{expected}, {', '.join(alternatives[:-1])} or {alternatives[-1]}".replace(",  or", " or")
+    rules: Schema = {"type": _types(kind, one)}
+    for keyword, value in (
+        ("minimum", one.minimum),
+        ("exclusiveMinimum", one.exclusive_minimum),
+        ("maximum", one.maximum),
+        ("exclusiveMaximum", one.exclusive_maximum),
+    ):
+        if value is not None:
+            rules[keyword] = value
+    number = leaf(subject, expected, **rules)
+    if not computed and not one.choices:
+        return number
+    words = [EXPRESSION] * computed + [f"^{choice}$" for choice in one.choices]
+    return by_type("string", leaf(subject, expected, pattern="|".join(words)), number)
+
+
+def _types(kind: str, one: Field) -> object:
+    return [kind, "null"] if one.nullable else kind
+
+
+def _bounds(one: Field) -> str:
+    lower = _bound("≥", one.minimum) or _bound(">", one.exclusive_minimum)
+    upper = _bound("≤", one.maximum) or _bound("<", one.exclusive_maximum)
+    both = " and ".join(part for part in (lower, upper) if part)
+    return f" {both}" if both else ""
+
+
+def _bound(sign: str, value: float | None) -> str:
+    return "" if value is None else f"{sign} {value:g}" if value < 1e6 else f"{sign} {value:,.0f}"
+
+
+def size(subject: str) -> Schema:
+    """One size of a shape: a whole number from 1, or an expression."""
+    expected = "a whole number ≥ 1 or an expression ${…}"
+    return by_type(
+        "string", leaf(subject, expected, pattern=EXPRESSION), leaf(subject, expected, type="integer", minimum=1)
+    )
+
+
+def listed(words: Iterable[str]) -> str:
+    """`a`, `b` or `c`, as text."""
+    quoted = [f"'{word}'" for word in words]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"

@@ -1,0 +1,98 @@
+"""The sections `solver` and `adjoint` in the schema, from the tables of methods and the fields they share.
+
+The options of all methods stand side by side; that an option belongs to the chosen method is checked by `deqc.spec.methods`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from deqc.fields import Field
+from deqc.settings import LINEAR, SOLVER, TERMINATION
+from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description
+from deqc.spec.schema.leaves import Schema, by_type, described, field, leaf, listed
+
+
+def solver(text: str) -> Schema:
+    """The section `solver`."""
+    fields = {
+        "method": _method("solver", SOLVERS, "auto"),
+        **_fields("solver", _with_max_steps(SOLVER, SOLVERS)),
+        "termination": _termination(),
+        **_options("solver", SOLVERS),
+    }
+    return described(_section(fields), text, "auto", ("anderson", {"method": "newton", "atol": 1e-6}))
+
+
+def adjoint(text: str) -> Schema:
+    """The section `adjoint`."""
+    linear = {
+        "method": _method("adjoint.linear_solver", LINEAR_SOLVERS, "auto"),
+        **_fields("adjoint.linear_solver", _with_max_steps(LINEAR, LINEAR_SOLVERS)),
+        **_options("adjoint.linear_solver", LINEAR_SOLVERS),
+    }
+    fields = {
+        "method": _method("adjoint", ADJOINTS, "implicit"),
+        "linear_solver": described(
+            _section(linear),
+            "How the linear system of the implicit adjoint is solved: the name of a method, or its settings.",
+            "auto",
+            ("lu", {"method": "gmres", "max_steps": 10}),
+        ),
+        **_options("adjoint", ADJOINTS),
+    }
+    return described(_section(fields), text, "implicit", ("implicit", {"method": "phantom", "steps": 3}))
+
+
+def _section(fields: Schema) -> Schema:
+    """Settings by name, or the principal one: the method."""
+    return by_type("object", {"properties": fields, "additionalProperties": False}, fields[next(iter(fields))])
+
+
+def _method(owner: str, table: Mapping[str, Description], default: str) -> Schema:
+    text = "The method. " + " ".join(f"`{one.name}`: {one.summary}" for one in table.values())
+    return described(leaf(f"{owner}.method", listed(table), enum=list(table)), text, default, tuple(table))
+
+
+def _termination() -> Schema:
+    fields = _fields("solver.termination", TERMINATION)
+    text = "When a sample has converged: a mode, or mode and norm."
+    return described(
+        _section(fields), text, {"mode": "abs_norm", "norm": "max"}, ("rel_norm", {"mode": "abs_norm", "norm": "l2"})
+    )
+
+
+def _fields(owner: str, fields: Iterable[Field]) -> Schema:
+    return {one.name: field(owner, one, computed=False) for one in fields}
+
+
+def _with_max_steps(fields: Iterable[Field], table: Mapping[str, Description]) -> list[Field]:
+    """The fields, `max_steps` with the methods' defaults in its text."""
+    defaults = sorted({f"{one.max_steps} for {one.name}" for one in table.values() if one.max_steps is not None})
+    shared = {one.max_steps for one in table.values() if one.max_steps is not None}
+    told = f"({shared.pop()})" if len(shared) == 1 else f"({', '.join(defaults)})"
+    return [replace(one, text=f"{one.text[:-1]} {told}.") if one.name == "max_steps" else one for one in fields]
+
+
+def _options(owner: str, table: Mapping[str, Description]) -> Schema:
+    """The methods' own options; one that several methods have must satisfy the loosest of their bounds."""
+    found: dict[str, list[tuple[str, Field]]] = {}
+    for description in table.values():
+        for one in description.fields:
+            found.setdefault(one.name, []).append((description.name, one))
+    merged = [_merged(uses) for uses in found.values()]
+    return {one.name: field(owner, one, computed=False) for one in merged}
+
+
+def _merged(uses: list[tuple[str, Field]]) -> Field:
+    first = uses[0][1]
+    if any((one.kind, one.default, _bounds(one)) != (first.kind, first.default, _bounds(first)) for _, one in uses):
+        # Would need `if method = …` around each; not needed while methods agree.
+        raise ValueError(f"the methods disagree about {first.name!r}")
+    text = " ".join(f"{name}: {one.text}" for name, one in uses)
+    return replace(first, text=text)
+
+
+def _bounds(one: Field) -> tuple[object, ...]:
+    return one.minimum, one.exclusive_minimum, one.maximum, one.exclusive_maximum
