@@ -105,6 +105,13 @@ class Op:
         """Whether `adjoint` knows the derivative of this use; else torch's autograd does it."""
         return self.has_rule
 
+    def row_wise(self, node: Value) -> bool:
+        """Whether this use, as part of a vjp, takes a row axis after the batch."""
+        return self.rows
+
+    def __repr__(self) -> str:
+        return self.name
+
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
         """The cotangent of each operand, given that of the result; None where it is none."""
         raise NotImplementedError(self.name)

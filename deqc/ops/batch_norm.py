@@ -16,7 +16,8 @@ class BatchNorm(Op):
 
     name = "batch_norm"
     summary = (
-        "Zero mean and unit variance of each channel over the batch, running statistics in evaluation (Ioffe & Szegedy 2015). "
+        "Zero mean and unit variance of each channel over the batch, running statistics in evaluation "
+        "(Ioffe & Szegedy 2015). "
         "In encoder and head only: inside f a sample's answer would depend on its batch mates."
     )
     fields = (

@@ -85,7 +85,7 @@ class Conv2dWeight(Op):
 
     def flops(self, attributes: Attributes, types: Sequence[Type], result: Type) -> int:
         """As many as forward."""
-        return 2 * types[0].size * prod(attributes["kernel_shape"][1:])
+        return int(2 * types[0].size * prod(attributes["kernel_shape"][1:]))
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """torch.nn.grad.conv2d_weight."""
@@ -117,7 +117,7 @@ class Conv2d(Op):
         Field(
             "padding",
             Kind.INT,
-            "Pixels added on every side, one number or [height, width]; `half`, the default, keeps the size at stride 1.",
+            "Pixels added on every side, one number or [height, width]; `half` keeps the size at stride 1.",
             default="half",
             minimum=0,
             each=True,

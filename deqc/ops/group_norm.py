@@ -16,7 +16,9 @@ class GroupNorm(Normalization):
     """y = gain · (x - mean) / sqrt(var + eps) + shift over each group of channels."""
 
     name = "group_norm"
-    summary = "Zero mean and unit variance over each group of channels, then a learned gain and shift by channel (Wu & He 2018)."
+    summary = (
+        "Zero mean and unit variance over each group of channels, then a gain and shift by channel (Wu & He 2018)."
+    )
     fields = (
         Field("groups", Kind.INT, "Groups of channels; their number divides the channels.", minimum=1, examples=(8,)),
         AFFINE,

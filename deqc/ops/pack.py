@@ -52,6 +52,10 @@ class Unpack(Op):
         """Packed by `deqc.adjoint` together with the cotangents of the other scales."""
         raise NotImplementedError("deqc.adjoint packs the cotangents of scales")
 
+    def row_wise(self, node: Value) -> bool:
+        """Of scales of rank 1."""
+        return len(node.attributes["shape"]) == 1
+
 
 class Pack(Op):
     """The packed state out of the values of all scales."""
@@ -78,6 +82,10 @@ class Pack(Op):
         """`torch.cat([…], -1)` of the flattened values."""
         rows = tuple(_row(code, rank) for code, rank in zip(operands, attributes["ranks"], strict=True))
         return rows[0] if len(rows) == 1 else call("torch.cat", Items(rows), -1)
+
+    def row_wise(self, node: Value) -> bool:
+        """Of scales of rank 1."""
+        return all(rank == 1 for rank in node.attributes["ranks"])
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
         """Each scale receives its part of g."""

@@ -39,13 +39,9 @@ class Rows(Op):
         return out
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
-        """`_rows([w, …], lefts, gaps, width)`, gaps the rows of zeros after each block."""
-        ends = [*attributes["tops"][1:], attributes["height"]]
-        heights = [h for h in attributes["heights"]]
-        tops = attributes["tops"]
-        gaps = tuple(e - t - h for e, t, h in zip(ends, tops, heights, strict=True))
-        tail = (literal(gaps),) if any(gaps) else ()
-        return call("_rows", Items(operands), literal(tuple(attributes["lefts"])), attributes["width"], *tail)
+        """`_rows([w, …], tops, lefts, height, width)`."""
+        tops, lefts = literal(tuple(attributes["tops"])), literal(tuple(attributes["lefts"]))
+        return call("_rows", Items(operands), tops, lefts, attributes["height"], attributes["width"])
 
 
 OP = Rows()

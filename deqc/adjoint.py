@@ -1,0 +1,186 @@
+"""Reverse mode on the IR: u ↦ (∂f/∂z)ᵀu and u ↦ (∂f/∂w)ᵀu as nodes, from the ops' own rules.
+
+What the rules read besides u depends on z* alone (tanh′, normalised values): it is computed once, in `linearize`, and
+shared by all iterations of the adjoint's solver and by the final product. An op without a rule is left to torch.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from deqc.ir.builder import Builder
+from deqc.ir.graph import Node, Program, body, depends, reachable
+from deqc.ops import OPS
+from deqc.types import Type
+
+
+@dataclass(frozen=True)
+class Adjoint:
+    """The derivatives of f as nodes over the program's own."""
+
+    u: Node  # the cotangent of f
+    nodes: tuple[Node, ...]
+    vjp: Node  # the cotangent of the state
+    pullback: tuple[Node | None, ...]  # of each weight of the boundary; None where f does not depend on it
+    shared: tuple[Node, ...]  # what vjp and pullback read besides u, the boundary and, in pullback, the state
+    rows: bool  # whether vjp takes a row axis
+    autograd: tuple[str, ...]  # ops without a rule
+
+
+@dataclass
+class _Part:
+    """A contribution to the cotangent of a stretch of a value."""
+
+    dim: int
+    start: int
+    stop: int
+    g: Node
+
+
+class _Reverse:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.builder = Builder(share=True)
+        for node in program.nodes:
+            self.builder.copy(node, node.operands)
+        self.u = self.builder.leaf("cotangent", Type((program.size,)), hint="u")
+        self.full: dict[Node, list[Node]] = defaultdict(list)
+        self.parts: dict[Node, list[_Part]] = defaultdict(list)
+        self.autograd: list[str] = []
+
+    def run(self) -> dict[Node, Node]:
+        """The cotangent of every node of f's body, of the state and of the boundary."""
+        self.full[self.program.f].append(self.u)
+        found: dict[Node, Node] = {}
+        inside = body(self.program)
+        for node in (*reversed(inside), self.program.state, *self.program.boundary):
+            g = self._total(node)
+            if g is None:
+                continue
+            found[node] = g
+            if node in inside:
+                self._push(node, g)
+        return found
+
+    def _push(self, node: Node, g: Node) -> None:
+        op, x = OPS[node.op], node.operands[0] if node.operands else None
+        if node.op == "unpack" and x is not None:
+            self.parts[x].append(_Part(0, node.attributes["start"], node.attributes["stop"], g))
+        elif node.op == "slice" and x is not None:
+            dim = node.attributes["dim"] % node.type.rank
+            start = node.attributes["start"]
+            self.parts[x].append(_Part(dim, start, start + node.type.shape[dim], g))
+        elif op.rule(node):
+            make = self.builder.make
+            for operand, cotangent in zip(node.operands, op.adjoint(make, node, g), strict=True):
+                if cotangent is not None:
+                    self.full[operand].append(cotangent)
+        else:
+            self.autograd.append(node.op)
+            for index, operand in enumerate(node.operands):
+                attributes = {"of": op, "constants": node.attributes, "result": node.type, "index": index}
+                self.full[operand].append(self.builder.make("autograd", g, *node.operands, **attributes))
+
+    def _total(self, node: Node) -> Node | None:
+        """All contributions to a node's cotangent, added up."""
+        terms = list(self.full[node])
+        parts = self.parts[node]
+        if parts:
+            if node is self.program.state:
+                terms.append(self._packed(parts))
+            else:
+                for dim in sorted({p.dim for p in parts}):
+                    terms.append(self._joined(node, [p for p in parts if p.dim == dim]))
+        if not terms:
+            return None
+        hint = f"g_{node.hint}" if node.hint and len(terms) > 1 else ""
+        return terms[0] if len(terms) == 1 else self.builder.make("sum", *terms, hint=hint)
+
+    def _merged(self, parts: list[_Part]) -> list[_Part]:
+        """Parts in order, those of the same stretch added up."""
+        stretches: dict[tuple[int, int], list[Node]] = defaultdict(list)
+        for part in parts:
+            stretches[part.start, part.stop].append(part.g)
+        return [
+            _Part(parts[0].dim, start, stop, gs[0] if len(gs) == 1 else self.builder.make("sum", *gs))
+            for (start, stop), gs in sorted(stretches.items())
+        ]
+
+    def _joined(self, node: Node, parts: list[_Part]) -> Node:
+        """Cotangents of slices side by side, zeros between them."""
+        merged, dim, size = self._merged(parts), parts[0].dim, node.type.shape[parts[0].dim]
+        if any(a.stop > b.start for a, b in zip(merged, merged[1:], strict=False)):
+            padded = [
+                self.builder.make("pad", p.g, dim=dim, before=p.start, after=size - p.stop)
+                if p.stop - p.start < size
+                else p.g
+                for p in merged
+            ]
+            return self.builder.make("sum", *padded)
+        pieces, position = list[Node](), 0
+        for part in merged:
+            if part.start > position:
+                pieces.append(self._zeros(part.g, dim, part.start - position))
+            pieces.append(part.g)
+            position = part.stop
+        if position < size:
+            pieces.append(self._zeros(merged[-1].g, dim, size - position))
+        return pieces[0] if len(pieces) == 1 else self.builder.make("concat", *pieces, dim=dim)
+
+    def _zeros(self, g: Node, dim: int, size: int) -> Node:
+        shape = tuple(size if i == dim else n for i, n in enumerate(g.type.shape))
+        slim = self.builder.make("slice", g, dim=dim, start=0, stop=1) if g.type.shape[dim] > 1 else g
+        gone = self.builder.make("times", slim, by=0.0)
+        return gone if size == 1 else self.builder.make("concat", *[gone] * size, dim=dim) if shape else gone
+
+    def _packed(self, parts: list[_Part]) -> Node:
+        """Cotangents of the scales, packed."""
+        by_start = {p.start: p.g for p in self._merged(parts)}
+        some = next(iter(by_start.values()))
+        values = [
+            by_start.get(s.start) or self.builder.make("zeros", some, shape=s.shape, batched=True)
+            for s in self.program.scales
+        ]
+        if len(values) == 1 and values[0].type.rank == 1:
+            return values[0]
+        return self.builder.make("pack", *values, ranks=tuple(v.type.rank for v in values))
+
+
+def adjoint(program: Program) -> Adjoint:
+    """The derivatives of f."""
+    reverse = _Reverse(program)
+    cotangents = reverse.run()
+    zero = reverse.builder.make("times", reverse.u, by=0.0)
+    vjp = cotangents.get(program.state, zero)
+    pullback = tuple(cotangents.get(node) for node in program.boundary)
+    nodes = tuple(reverse.builder.nodes)
+    moving = depends(nodes, reverse.u)
+    boundary = frozenset(program.boundary)
+    shared: dict[Node, None] = {}
+    rows = True
+    for root in (vjp, *(p for p in pullback if p is not None)):
+        for node in reachable((root,), frozenset({reverse.u}) | boundary):
+            if node not in moving:
+                continue
+            if root is vjp:
+                rows = rows and OPS[node.op].row_wise(node)
+            for operand in node.operands:
+                if operand in moving or (operand in boundary and not (root is vjp and operand.type.batched)):
+                    continue
+                if operand is program.state and root is not vjp:
+                    continue
+                if operand.op == "reshape" and operand.operands[0] in boundary:
+                    continue  # a view of a weight
+                shared[operand] = None
+    rows = rows and all(node.type.batched for node in shared)
+    order = {node: k for k, node in enumerate(nodes)}
+    return Adjoint(
+        u=reverse.u,
+        nodes=nodes,
+        vjp=vjp,
+        pullback=pullback,
+        shared=tuple(sorted(shared, key=order.__getitem__)),
+        rows=rows,
+        autograd=tuple(dict.fromkeys(reverse.autograd)),
+    )

@@ -1,0 +1,228 @@
+"""Computations: each step becomes nodes on the value before it; a wrong one is reported once, what follows is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from deqc.diagnostics import Problems, Related, Span
+from deqc.ir.builder import Builder
+from deqc.ir.graph import LayerUse, Node
+from deqc.lower.arguments import InvalidArgumentError, attributes, computed
+from deqc.lower.scope import Scope
+from deqc.ops import STEPS
+from deqc.ops.base import Op, ShapeError
+from deqc.ops.variational_dropout import OP as VARIATIONAL
+from deqc.spec.expressions import Expression
+from deqc.spec.model import Block, Branches, Computation, Literal, Reference, Spec, Step
+from deqc.types import Type, show
+
+WHERE = {"main": "f", "encoder": "the encoder", "head": "the head", "init": "init"}
+
+
+@dataclass
+class Chains:
+    """Lowers computations into one builder; layers are registered under their paths."""
+
+    spec: Spec
+    problems: Problems
+    builder: Builder
+    layers: dict[str, LayerUse] = field(default_factory=dict)
+    places: dict[str, Span] = field(default_factory=dict)  # of each layer's step
+    first_input: Node | None = None  # gives zeros and masks their batch, device and dtype
+
+    def lower(self, computation: Computation, x: Node | None, path: str, scope: Scope) -> Node | None:
+        """The value of a computation that starts from x; None after an error."""
+        used: dict[str, int] = {}
+        for step in computation.steps:
+            if isinstance(step, Reference):
+                x = self._read(step, scope)
+            elif step.name == "as":
+                name = step.arguments["name"]
+                assert isinstance(name, Literal)
+                scope = scope.naming(str(name.value), x)
+                if x is not None and not x.hint:
+                    x = self._named(x, str(name.value))
+                    scope = scope.naming(str(name.value), x)
+            else:
+                count = used.get(step.name, 0)
+                used[step.name] = count + 1
+                own = f"{path}.{step.name}_{count}" if count else f"{path}.{step.name}"
+                x = self._step(step, x, own, scope)
+            if x is None:
+                return None
+        return x
+
+    def _named(self, node: Node, hint: str) -> Node:
+        """The node under the name that its author gave it; nobody has read it yet but what made it."""
+        if node.leaf or self.builder.nodes[-1] is not node:
+            return node
+        self.builder.nodes[-1] = named = replace(node, hint=hint)
+        return named
+
+    def _read(self, reference: Reference, scope: Scope) -> Node | None:
+        if reference.name == "z":
+            if reference.index is not None:
+                return scope.states[reference.index] if reference.index < len(scope.states) else None
+            return scope.state
+        return scope.values.get(reference.name)
+
+    def _step(self, step: Step, x: Node | None, path: str, scope: Scope) -> Node | None:
+        try:
+            if step.name in self.spec.blocks:
+                return self._block(self.spec.blocks[step.name], step, x, path, scope)
+            return self._op(STEPS[step.name], step, x, path, scope)
+        except InvalidArgumentError:
+            return None
+        except ShapeError as error:
+            self.problems.add("E060", step.span, str(error), expected=error.expected, hint=error.hint)
+            return None
+
+    def _op(self, op: Op, step: Step, x: Node | None, path: str, scope: Scope) -> Node | None:
+        if scope.section not in op.where:
+            self._misplaced(op, step, scope)
+            return None
+        if op.name in ("sum", "mul", "concat"):
+            return self._branches(op, step, x, path, scope)
+        if op.name == "zeros":
+            return None
+        if x is None:
+            return None
+        if op.name == "identity":
+            return x
+        if op.name == "residual":
+            body = step.arguments["body"]
+            assert isinstance(body, Computation)
+            y = self.lower(body, x, path, scope)
+            if y is not None and y.type.shape != x.type.shape:
+                self.problems.add(
+                    "E061",
+                    body.span,
+                    f"residual adds a value of shape {show(y.type.shape)} to one of shape {show(x.type.shape)}",
+                    expected=f"a body that returns {show(x.type.shape)}",
+                )
+                return None
+            return None if y is None else self.builder.make("sum", x, y, span=step.span)
+        if op.name == "repeat":
+            return self._repeat(op, step, x, path, scope)
+        values = attributes(op, step, x.type, scope, self.problems)
+        if op.name == "variational_dropout":
+            return self._mask(values, step, x)
+        return self._node(op, values, step, x, path)
+
+    def _node(self, op: Op, values: dict[str, Any], step: Step, x: Node, path: str) -> Node:
+        layer = op.layer(values, x.type)
+        if layer is None:
+            return self.builder.make(op.name, x, span=step.span, **values)
+        self._register(path, layer.constructor, step)
+        leaves = [
+            self.builder.leaf("parameter", Type(shape, batched=False), layer=path, name=name, span=step.span)
+            for name, shape in layer.parameters
+        ]
+        return self.builder.make(op.name, x, *leaves, span=step.span, layer=path, **values)
+
+    def _register(self, path: str, constructor: str, step: Step) -> None:
+        if path in self.layers:
+            self.problems.add(
+                "E045",
+                step.span,
+                f"two layers would be called {path}",
+                hint="rename the block",
+                related=[Related(self.places[path], "the other one")],
+            )
+        self.layers[path] = LayerUse(path, constructor)
+        self.places[path] = step.span
+
+    def _mask(self, values: dict[str, Any], step: Step, x: Node) -> Node:
+        """One mask a solve, times the value."""
+        shape = VARIATIONAL.mask_shape(values, x.type)
+        if values["p"] == 0:
+            return x
+        assert self.first_input is not None
+        mask = self.builder.make(
+            "dropout_mask", self.first_input, shape=shape, p=values["p"], span=step.span, hint="mask"
+        )
+        return self.builder.make("mul", x, mask, span=step.span)
+
+    def _branches(self, op: Op, step: Step, x: Node | None, path: str, scope: Scope) -> Node | None:
+        branches = step.arguments["of"]
+        assert isinstance(branches, Branches)
+        values = attributes(op, step, x.type if x else None, scope, self.problems)
+        results: list[Node | None] = []
+        places: list[Span] = []
+        for number, branch in enumerate(branches.items):
+            if self._absent(branch, scope):
+                continue
+            results.append(self.lower(branch, x, f"{path}.{number}", scope))
+            places.append(branch.span)
+        made = [r for r in results if r is not None]
+        if len(made) < len(results) or not made:
+            return None
+        if len(made) == 1:
+            return made[0]
+        if op.name != "concat":
+            shape = next((r.type.shape for r in made if r.type.shape), ())
+            for result, place in zip(made, places, strict=True):
+                if result.type.shape not in (shape, ()):
+                    self.problems.add(
+                        "E061",
+                        place,
+                        f"this branch of {op.name} has shape {show(result.type.shape)}, the first has {show(shape)}",
+                        expected="branches of equal shape",
+                        related=[Related(places[0], f"the first branch, of shape {show(shape)}")],
+                    )
+                    return None
+        return self.builder.make(op.name, *made, span=step.span, **values)
+
+    def _absent(self, branch: Computation, scope: Scope) -> bool:
+        """Whether the branch is an optional value of a block that was left null."""
+        first = branch.steps[0]
+        return (
+            isinstance(first, Reference)
+            and first.name in scope.arguments
+            and scope.arguments[first.name] is None
+            and first.name in scope.values
+            and len(branch.steps) == 1
+        )
+
+    def _repeat(self, op: Op, step: Step, x: Node, path: str, scope: Scope) -> Node | None:
+        values = attributes(op, step, x.type, scope, self.problems)
+        body = step.arguments["body"]
+        assert isinstance(body, Computation)
+        current: Node | None = x
+        for k in range(values["times"]):
+            inner = scope.counting(**{values["index"]: k}) if values["index"] else scope
+            current = self.lower(body, current, f"{path}.{k}", inner)
+            if current is None:
+                return None
+        return current
+
+    def _block(self, block: Block, step: Step, x: Node | None, path: str, scope: Scope) -> Node | None:
+        """The body, in a scope of its own: constants, parameters and nothing of the caller's."""
+        numbers: dict[str, Any] = {**self.spec.constants, "scales": {"count": len(self.spec.scales)}}
+        values: dict[str, Node | None] = {}
+        for parameter in block.parameters:
+            argument = step.arguments.get(parameter.name, parameter.default)
+            if isinstance(argument, Literal) and argument.value is not None:
+                value = argument.value
+                if isinstance(value, Expression):
+                    value = computed(value, x.type if x else None, scope, self.problems)
+                numbers[parameter.name] = value
+            elif isinstance(argument, Computation):
+                values[parameter.name] = self.lower(argument, x, f"{path}.{parameter.name}", scope)
+                if values[parameter.name] is None:
+                    return None
+            else:
+                values[parameter.name] = None
+        inner = Scope(scope.section, values, numbers, arguments=values)
+        return self.lower(block.body, x, path, inner)
+
+    def _misplaced(self, op: Op, step: Step, scope: Scope) -> None:
+        hint = {
+            "dropout": "use variational_dropout: one mask for a whole solve",
+            "batch_norm": "use group_norm or layer_norm: a sample's answer must not depend on its batch mates",
+        }.get(op.name)
+        places = " and ".join(sorted(WHERE[w] for w in op.where))
+        self.problems.add(
+            "E068", step.span, f"{op.name} can't stand in {WHERE[scope.section]}", expected=places, hint=hint
+        )

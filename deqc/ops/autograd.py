@@ -1,0 +1,32 @@
+"""`autograd`: the cotangent of an operand of an op without a rule, by torch's own autograd."""
+
+from __future__ import annotations
+
+from deqc.ops.base import Attributes, Op
+from deqc.ops.code import Call, Code, Index, Text, call, flat
+from deqc.types import Type
+
+
+class Autograd(Op):
+    """The cotangent of operand `index` of the op `of`, from g and the operands."""
+
+    name = "autograd"
+    summary = "The cotangent of an operand of an op without a rule, by torch's autograd."
+    step = False
+    rows = False
+    repeats = True
+
+    def infer(self, attributes: Attributes, *types: Type) -> Type:
+        """That of the operand."""
+        return types[1 + attributes["index"]]
+
+    def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
+        """`_vjp(lambda v: op(v), x)[1](g)[0]`."""
+        g, *rest = operands
+        x = rest[attributes["index"]]
+        rest[attributes["index"]] = Text("v")
+        body = flat(attributes["of"].emit(attributes["constants"], attributes["result"], *rest))
+        return Index(Call(Index(call("_vjp", Text(f"lambda v: {body}"), x), "1"), (g,)), "0")
+
+
+OP = Autograd()

@@ -1,0 +1,138 @@
+"""Layers that share a source run as one product, or one convolution, with stacked outputs.
+
+    [A h; B h]  =  [A; B] h,   and φ(A h), φ(B h) are slices of φ([A; B] h)
+
+Slices of equal width that are all added up become `fold`, one view and one sum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from deqc.ir.builder import Builder, noted, rebuild
+from deqc.ir.graph import Node, Program, depends, users
+from deqc.ops import OPS
+
+
+def fuse_sources(program: Program) -> Program:
+    """The program with layers on one source stacked."""
+    moving = depends(program.nodes, program.state)
+    nodes = (*(n for n in program.nodes if n not in moving), *(n for n in program.nodes if n in moving))
+    program = replace(program, nodes=nodes)  # weights stand before all that depends on z
+    readers = users(nodes)
+    groups: dict[Any, list[Node]] = {}
+    for node in nodes:
+        if node in moving and node.op in ("linear", "conv2d") and _plain(node, moving):
+            groups.setdefault(_key(node), []).append(node)
+    stacks = {member: group for group in groups.values() if len(group) > 1 for member in group}
+    lifted = {
+        readers[m][0]: group
+        for group in groups.values()
+        if len(group) > 1 and _one_activation(group, readers)
+        for m in group
+    }
+    whole: dict[int, Node] = {}
+    notes: list[str] = []
+
+    def visit(builder: Builder, node: Node, operands: tuple[Node, ...]) -> Node:
+        group = stacks.get(node)
+        if group is not None:
+            if id(group) not in whole:
+                new = [_operands(builder, member) for member in group]
+                whole[id(group)] = _stack(builder, node, operands[0], new)
+                if readers[group[0]][0] in lifted:
+                    act = readers[group[0]][0]
+                    whole[id(group)] = builder.make(act.op, whole[id(group)], **act.attributes, span=act.span)
+                out = "features" if node.op == "linear" else "channels"
+                total = whole[id(group)].type.shape[-1 if node.op == "linear" else 0]
+                notes.append(
+                    f"fuse_sources: {len(group)} {node.op} layers on {node.operands[0].hint or node.operands[0].op} "
+                    f"run as one with {total} {out}"
+                )
+            return _slice(builder, group, node, whole[id(group)])
+        if node in lifted:
+            return operands[0]  # the slice, cut after the activation
+        if node.op == "sum":
+            return _folded(builder, node, operands)
+        return builder.copy(node, operands)
+
+    def _operands(builder: Builder, member: Node) -> tuple[Node, ...]:
+        return member.operands[1:]  # weights and biases, unchanged by this pass
+
+    return noted(rebuild(program, visit), *notes)
+
+
+def _plain(node: Node, moving: frozenset[Node]) -> bool:
+    weights = node.operands[1:]
+    if any(w in moving or w.type.batched for w in weights):
+        return False
+    return node.op == "linear" or (node.attributes["groups"] == 1 and node.attributes["padding_mode"] == "zeros")
+
+
+def _key(node: Node) -> Any:
+    if node.op == "linear":
+        return node.op, id(node.operands[0])
+    names = ("kernel", "stride", "padding", "dilation")
+    return node.op, id(node.operands[0]), tuple(repr(node.attributes[n]) for n in names)
+
+
+def _one_activation(group: list[Node], readers: dict[Node, list[Node]]) -> bool:
+    """Whether each layer is read by one activation alone, the same for all."""
+    if any(len(readers[m]) != 1 for m in group):
+        return False
+    acts = [readers[m][0] for m in group]
+    first = acts[0]
+    return OPS[first.op].elementwise and all(a.op == first.op and a.attributes == first.attributes for a in acts)
+
+
+def _stack(builder: Builder, node: Node, x: Node, weights: list[tuple[Node, ...]]) -> Node:
+    weight = joined(builder, [w[0] for w in weights])
+    bias: list[Node] = []
+    if any(len(w) == 2 for w in weights):
+        parts = [
+            w[1] if len(w) == 2 else builder.make("zeros", w[0], shape=(w[0].type.shape[0],), batched=False)
+            for w in weights
+        ]
+        bias = [builder.make("concat", *parts, dim=0, batched=False)]
+    attributes = {k: v for k, v in node.attributes.items() if k not in ("layer", "out", "bias")}
+    return builder.make(
+        node.op, x, weight, *bias, **attributes, out=weight.type.shape[0], bias=bool(bias), span=node.span
+    )
+
+
+def joined(builder: Builder, weights: list[Node]) -> Node:
+    """Weights above each other; block matrices of one width become one."""
+    if all(w.op == "rows" for w in weights) and len({w.attributes["width"] for w in weights}) == 1:
+        above = [sum(v.attributes["height"] for v in weights[:k]) for k in range(len(weights))]
+        return builder.make(
+            "rows",
+            *(block for w in weights for block in w.operands),
+            tops=tuple(top + t for top, w in zip(above, weights, strict=True) for t in w.attributes["tops"]),
+            lefts=tuple(left for w in weights for left in w.attributes["lefts"]),
+            height=sum(w.attributes["height"] for w in weights),
+            width=weights[0].attributes["width"],
+        )
+    return builder.make("concat", *weights, dim=0, batched=False)
+
+
+def _slice(builder: Builder, group: list[Node], node: Node, whole: Node) -> Node:
+    dim = node.type.rank - 1 if node.op == "linear" else 0
+    start = sum(m.type.shape[dim] for m in group[: group.index(node)])
+    return builder.make("slice", whole, dim=dim, start=start, stop=start + node.type.shape[dim], span=node.span)
+
+
+def _folded(builder: Builder, node: Node, operands: tuple[Node, ...]) -> Node:
+    """Slices that tile one value evenly and are all added: one `fold`."""
+    pieces: dict[Node, list[Node]] = {}
+    for operand in operands:
+        if operand.op == "slice" and operand.attributes["dim"] == operand.type.rank - 1 == 0:
+            pieces.setdefault(operand.operands[0], []).append(operand)
+    for source, parts in pieces.items():
+        width = node.type.shape[-1]
+        starts = sorted(p.attributes["start"] for p in parts)
+        if len(parts) > 1 and starts == list(range(0, source.type.shape[-1], width)):
+            rest = [o for o in operands if o not in parts]
+            total = builder.make("fold", source, parts=len(parts), span=node.span)
+            return builder.make("sum", *rest, total, hint=node.hint, span=node.span) if rest else total
+    return builder.copy(node, operands)

@@ -1,0 +1,46 @@
+"""Purely linear mappings into one target run as one product over the joined sources.
+
+A h + B k  =  [A B] [h; k],   and  A h + B h  =  (A + B) h
+"""
+
+from __future__ import annotations
+
+from deqc.ir.builder import Builder, noted, rebuild
+from deqc.ir.graph import Node, Program, depends, users
+
+
+def fuse_targets(program: Program) -> Program:
+    """The program with sums of products as one product."""
+    moving = depends(program.nodes, program.state)
+    readers = users(program.nodes)
+    notes: list[str] = []
+
+    def visit(builder: Builder, node: Node, operands: tuple[Node, ...]) -> Node:
+        if node.op != "sum" or node not in moving:
+            return builder.copy(node, operands)
+        products = [
+            k for k, o in enumerate(node.operands)
+            if o.op == "linear" and o in moving and len(readers[o]) == 1 and o.type == node.type
+        ]  # fmt: skip
+        if len(products) < 2:
+            return builder.copy(node, operands)
+        whole = _join(builder, [operands[k] for k in products])
+        notes.append(f"fuse_targets: {len(products)} products into {node.hint or node.op} run as one")
+        rest = [operands[k] for k in range(len(operands)) if k not in products]
+        return builder.make("sum", *rest, whole, hint=node.hint, span=node.span) if rest else whole
+
+    return noted(rebuild(program, visit), *notes)
+
+
+def _join(builder: Builder, products: list[Node]) -> Node:
+    weights: dict[Node, list[Node]] = {}
+    for p in products:
+        weights.setdefault(p.operands[0], []).append(p.operands[1])
+    sources = list(weights)
+    stacked = [w[0] if len(w) == 1 else builder.make("sum", *w) for w in weights.values()]
+    axis = sources[0].type.rank - 1
+    x = sources[0] if len(sources) == 1 else builder.make("concat", *sources, dim=axis)
+    weight = stacked[0] if len(stacked) == 1 else builder.make("concat", *stacked, dim=1, batched=False)
+    biases = [b for p in products for b in p.operands[2:]]
+    bias = [] if not biases else biases if len(biases) == 1 else [builder.make("sum", *biases)]
+    return builder.make("linear", x, weight, *bias, out=weight.type.shape[0], bias=bool(bias), span=products[0].span)
