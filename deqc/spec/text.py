@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import re
+from itertools import islice
 from typing import Final
 
 from deqc.diagnostics import Diagnostic, Problems, Span, SpecError
@@ -24,14 +26,15 @@ def decode(data: bytes, file: str) -> str:
     if len(data) > MAX_BYTES:
         _too_large(file, problems)
         problems.raise_errors()
+    bare = data.removeprefix(codecs.BOM_UTF8)
     try:
-        return data.decode("utf-8-sig")
+        return bare.decode("utf-8")
     except UnicodeDecodeError as error:
-        before = data[: error.start].decode("utf-8-sig")
+        before = bare[: error.start].decode("utf-8")
         place = span_at(before, len(before), len(before) + 1, file)
-        utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+        utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         hint = "the file looks like UTF-16: save it as UTF-8" if utf16 else "save the file as UTF-8"
-        diagnostic = Diagnostic("E001", f"byte 0x{data[error.start]:02x} is not UTF-8", place, hint=hint)
+        diagnostic = Diagnostic("E001", f"byte 0x{bare[error.start]:02x} is not UTF-8", place, hint=hint)
         raise SpecError([diagnostic]) from None
 
 
@@ -41,7 +44,7 @@ def check_text(text: str, file: str, problems: Problems) -> str | None:
         _too_large(file, problems)
         return None
     text = text.removeprefix(_BOM)
-    found = [match.start() for _, match in zip(range(_MAX_SHOWN), FORBIDDEN.finditer(text), strict=False)]
+    found = [match.start() for match in islice(FORBIDDEN.finditer(text), _MAX_SHOWN)]
     for index in found:
         shown = f"U+{ord(text[index]):04X}"
         hint = "a spec is plain text: remove the character"
