@@ -1,6 +1,7 @@
 """The settings of a spec as data: sections, and the fields that all solvers, and all linear solvers, share.
 
-Schema, documentation, defaults and messages derive from these descriptions; what belongs to one method is in `deqc.solvers`.
+Schema, documentation, defaults and messages derive from these descriptions; what belongs to one method is in
+`deqc.solvers`.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ SOLVER: Final = (
     Field(
         "rtol",
         Kind.NUMBER,
-        "Relative tolerance: measured against f(z) by the modes rel, norm and rel_norm; also the default tolerance of the "
-        "adjoint's linear solver.",
+        "Relative tolerance: measured against f(z) by the modes rel, norm and rel_norm; also the default tolerance of "
+        "the adjoint's linear solver.",
         default=1e-3,
         minimum=0,
         examples=(1e-3, 1e-6),
@@ -46,15 +47,16 @@ SOLVER: Final = (
     Field(
         "coupling",
         Kind.CHOICE,
-        "Whether each sample is solved for itself (sample), or the whole batch stops together by one norm over all of it (batch).",
+        "Whether each sample is solved for itself (sample), or the whole batch stops together by one norm over all of "
+        "it (batch).",
         default="sample",
         choices=("sample", "batch"),
     ),
     Field(
         "on_failure",
         Kind.CHOICE,
-        "What happens in eager mode when a sample has not converged: nothing, a warning or an exception. The solution's record "
-        "tells it in any case.",
+        "What happens in eager mode when a sample has not converged: nothing, a warning or an exception. The "
+        "solution's record tells it in any case.",
         default="warn",
         choices=("ignore", "warn", "raise"),
     ),
@@ -64,8 +66,8 @@ TERMINATION: Final = (
     Field(
         "mode",
         Kind.CHOICE,
-        "When a sample has converged, with r = f(z) - z: abs_norm |r| <= atol; rel_norm |r| <= rtol |f(z)|; norm either of the "
-        "two; abs and rel the same for each entry by itself.",
+        "When a sample has converged, with r = f(z) - z: abs_norm |r| <= atol; rel_norm |r| <= rtol |f(z)|; norm "
+        "either of the two; abs and rel the same for each entry by itself.",
         default="abs_norm",
         choices=MODES,
     ),
@@ -91,8 +93,8 @@ LINEAR: Final = (
     Field(
         "rtol",
         Kind.NUMBER,
-        "A sample stops where the residual is at most rtol times the norm of the incoming gradient. The default is the rtol of "
-        "`solver`.",
+        "A sample stops where the residual is at most rtol times the norm of the incoming gradient. The default is "
+        "the rtol of `solver`.",
         default=None,
         minimum=0,
         examples=(1e-3, 1e-6),
@@ -124,7 +126,8 @@ SECTIONS: Final = (
     Section("name", "The name of the model, and of the class that is generated.", ("MyModel",), required=True),
     Section(
         "description",
-        "What the model is, for people: at most 2,000 printable characters. Has no influence on what the model computes.",
+        "What the model is, for people: at most 2,000 printable characters. Has no influence on what the model "
+        "computes.",
         ("z = tanh(W z + U x + b)",),
     ),
     Section("kind", "The kind of model: deq, an equilibrium z = f(z, x).", ("deq",), "deq"),
@@ -136,7 +139,8 @@ SECTIONS: Final = (
     ),
     Section(
         "input",
-        "The arguments of `forward` in order: each name with the shape of one sample; the batch dimension is implied. Read as `$name`.",
+        "The arguments of `forward` in order: each name with the shape of one sample; the batch dimension is implied. "
+        "Read as `$name`.",
         ({"x": [4]}, {"image": [1, 28, 28]}),
         required=True,
     ),
@@ -160,8 +164,8 @@ SECTIONS: Final = (
     ),
     Section(
         "init",
-        "Where the solve starts: `zeros`, `step` (one application of f at zero), or a computation from the inputs: one with "
-        "`scale`, a list of one a scale with `scales` (null is zeros).",
+        "Where the solve starts: `zeros`, `step` (one application of f at zero), or a computation from the inputs: "
+        "one with `scale`, a list of one a scale with `scales` (null is zeros).",
         ("zeros", "step", ["$x", {"linear": 64}]),
         "zeros",
     ),
@@ -174,20 +178,20 @@ SECTIONS: Final = (
     ),
     Section(
         "mapping_layers",
-        "How scales feed each other, y_to = sum of mapping[from][to](h_from): a list of rows, one a source, with one entry a target "
-        "(null is no connection), or a rule `{same, down, up}`. Absent: each scale feeds itself alone.",
+        "How scales feed each other, y_to = sum of mapping[from][to](h_from): a list of rows, one a source, with one "
+        "entry a target (null is no connection), or a rule `{same, down, up}`. Absent: each scale feeds itself alone.",
         ([["identity", {"linear": 3}], [{"linear": 4}, "identity"]],),
     ),
     Section(
         "post_fuse_layers",
-        "A computation for each scale on the sum of its mappings, f_i = post_i(y_i) (null is identity), or `{each: computation}`. "
-        "Absent: f_i = y_i.",
+        "A computation for each scale on the sum of its mappings, f_i = post_i(y_i) (null is identity), or `{each: "
+        "computation}`. Absent: f_i = y_i.",
         ([None, "tanh"], {"each": ["tanh"]}),
     ),
     Section(
         "head",
-        "The output computed from the solution z*. With one scale it starts from z*, with several it begins with `$z.0` or the like. "
-        "Absent: the output is z* itself.",
+        "The output computed from the solution z*. With one scale it starts from z*, with several it begins with "
+        "`$z.0` or the like. Absent: the output is z* itself.",
         ([{"linear": 10}],),
     ),
     Section(
@@ -204,25 +208,35 @@ SECTIONS: Final = (
     ),
 )
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Names that the language defines and this version does not offer yet, by the place where they may be written.
 PLANNED: Final[dict[str, frozenset[str]]] = {
-    "section": frozenset({"parameters", "modules", "loss", "time", "jacobian_regularization"}),
-    "kind": frozenset({"neural_ode"}),
-    "input": frozenset({"dtype", "batch", "layout"}),
-    "solver": frozenset(
-        ["cascade", "aitken", "newton_krylov", "trust_region", "levenberg_marquardt", "limited_memory_broyden", "broyden", "klement", "dfsane", "pseudo_transient", "halley", "tsit5", "vcab3", "vcabm3", "bs3", "dopri5", "euler", "heun", "rk4", "rock2", "implicit_euler", "trbdf2", "rosenbrock23", "reversible", "forward_backward", "peaceman_rachford"]
+    "section": _words("parameters modules loss time jacobian_regularization"),
+    "kind": _words("neural_ode"),
+    "input": _words("dtype batch layout"),
+    "solver": _words(
+        """
+        cascade aitken newton_krylov trust_region levenberg_marquardt limited_memory_broyden broyden klement dfsane
+        pseudo_transient halley tsit5 vcab3 vcabm3 bs3 dopri5 euler heun rk4 rock2 implicit_euler trbdf2 rosenbrock23
+        reversible forward_backward peaceman_rachford
+        """
     ),
-    "solver.option": frozenset({"eval", "mask", "record", "steady_state", "alpha", "radius", "linear_solver"}),
-    "termination": frozenset({"rel_norm_safe", "abs_norm_safe", "rel_norm_safe_best", "abs_norm_safe_best"}),
-    "adjoint": frozenset({"shine", "reversible", "gauss", "backsolve", "discrete"}),
-    "adjoint.option": frozenset({"assume"}),
-    "linear_solver": frozenset(
-        ["neumann", "broyden", "limited_memory_broyden", "bicgstab", "cg", "forward_backward", "peaceman_rachford"]
+    "solver.option": _words("eval mask record steady_state alpha radius linear_solver"),
+    "termination": _words("rel_norm_safe abs_norm_safe rel_norm_safe_best abs_norm_safe_best"),
+    "adjoint": _words("shine reversible gauss backsolve discrete"),
+    "adjoint.option": _words("assume"),
+    "linear_solver": _words("neumann broyden limited_memory_broyden bicgstab cg forward_backward peaceman_rachford"),
+    "step": _words(
+        """
+        bilinear conv1d conv3d conv_transpose2d embedding matmul attention relative_attention sinusoidal
+        fourier_features log_softmax instance_norm normalize reduce permute last expand detach random
+        """
     ),
-    "step": frozenset(
-        ["bilinear", "conv1d", "conv3d", "conv_transpose2d", "embedding", "matmul", "attention", "relative_attention", "sinusoidal", "fourier_features", "instance_norm", "normalize", "permute", "last", "expand", "detach", "random"]
-    ),
-    "step.option": frozenset({"name", "parametrize", "constraint", "weight_init", "bias_init", "weight", "transpose"}),
+    "step.option": _words("name parametrize constraint weight_init bias_init weight transpose"),
 }
 
 

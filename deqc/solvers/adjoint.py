@@ -5,22 +5,22 @@ from deqc.solvers.base import Description
 
 IMPLICIT = Description(
     "implicit",
-    "The exact derivative by the implicit function theorem: u = (df/dz)^T u + g is solved at the solution, then one product "
-    "with (df/dtheta)^T. Memory does not grow with the steps (Bai et al. 2019).",
+    "The exact derivative by the implicit function theorem: u = (df/dz)^T u + g is solved at the solution, then one "
+    "product with (df/dtheta)^T. Memory does not grow with the steps (Bai et al. 2019).",
     max_steps=None,
 )
 
 JFB = Description(
     "jfb",
-    "Jacobian-free backpropagation: u = g, as if df/dz were zero. One backward pass through f at the solution; approximate, "
-    "a descent direction where f is contractive enough (Fung et al. 2022).",
+    "Jacobian-free backpropagation: u = g, as if df/dz were zero. One backward pass through f at the solution; "
+    "approximate, a descent direction where f is contractive enough (Fung et al. 2022).",
     max_steps=None,
 )
 
 PHANTOM = Description(
     "phantom",
-    "Backpropagates through `steps` damped steps z <- z + damping (f(z) - z) taken from the solution: approximate, better with "
-    "more steps (Geng et al. 2021).",
+    "Backpropagates through `steps` damped steps z <- z + damping (f(z) - z) taken from the solution: approximate, "
+    "better with more steps (Geng et al. 2021).",
     (
         Field(
             "steps",
@@ -46,8 +46,8 @@ PHANTOM = Description(
 
 UNROLL = Description(
     "unroll",
-    "Ordinary backpropagation through every step of the solver: the derivative of what was computed, with memory that grows "
-    "with the steps (Griewank & Walther 2008).",
+    "Ordinary backpropagation through every step of the solver: the derivative of what was computed, with memory that "
+    "grows with the steps (Griewank & Walther 2008).",
     max_steps=None,
 )
 

@@ -6,7 +6,8 @@ from deqc.solvers.base import Description
 HISTORY = Field(
     "history",
     Kind.INT,
-    "How many of the last iterates are combined. More converges in fewer steps and costs memory and a larger small system.",
+    "How many of the last iterates are combined. More converges in fewer steps and costs memory and a larger small "
+    "system.",
     default=5,
     minimum=1,
     maximum=32,
@@ -16,8 +17,8 @@ HISTORY = Field(
 RIDGE = Field(
     "ridge",
     Kind.NUMBER,
-    "Added to the diagonal of the Gram matrix of the residuals, in units of its largest diagonal entry. Keeps the small "
-    "system solvable where residuals become parallel.",
+    "Added to the diagonal of the Gram matrix of the residuals, in units of its largest diagonal entry. Keeps the "
+    "small system solvable where residuals become parallel.",
     default=1e-4,
     exclusive_minimum=0,
     examples=(1e-4, 1e-8),
@@ -26,8 +27,8 @@ RIDGE = Field(
 MIXING = Field(
     "damping",
     Kind.NUMBER,
-    "The mixing parameter beta: how much of the combined residual is added to the combined iterate. 1 takes the combination "
-    "of the images f(z_i) itself.",
+    "The mixing parameter beta: how much of the combined residual is added to the combined iterate. 1 takes the "
+    "combination of the images f(z_i) itself.",
     default=1.0,
     exclusive_minimum=0,
     exclusive_maximum=2,
@@ -36,7 +37,7 @@ MIXING = Field(
 
 ANDERSON = Description(
     "anderson",
-    "Combines the last iterates so that the residual of the combination is least, for each sample: one evaluation of f a "
-    "step (Anderson 1965; type II of Walker & Ni 2011).",
+    "Combines the last iterates so that the residual of the combination is least, for each sample: one evaluation of "
+    "f a step (Anderson 1965; type II of Walker & Ni 2011).",
     (HISTORY, RIDGE, MIXING),
 )

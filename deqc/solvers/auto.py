@@ -4,11 +4,12 @@ from deqc.solvers.base import Description
 
 AUTO = Description(
     "auto",
-    "Chosen when the spec is compiled: newton for dense states of at most 64 numbers, else anderson. `deqc explain` shows "
-    "what it became.",
+    "Chosen when the spec is compiled: newton for dense states of at most 64 numbers, else anderson. `deqc explain` "
+    "shows what it became.",
 )
 
 AUTO_LINEAR = Description(
     "auto",
-    "Chosen when the spec is compiled: lu for states of at most 64 numbers, else gmres. `deqc explain` shows what it became.",
+    "Chosen when the spec is compiled: lu for states of at most 64 numbers, else gmres. `deqc explain` shows what it "
+    "became.",
 )

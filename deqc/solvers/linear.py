@@ -11,8 +11,8 @@ from deqc.solvers.picard import PICARD
 
 GMRES = Description(
     "gmres",
-    "Minimal residual over a growing Krylov space, without restart: one product with J^T a step, and `max_steps` is also the "
-    "size of the space (Saad & Schultz 1986).",
+    "Minimal residual over a growing Krylov space, without restart: one product with J^T a step, and `max_steps` is "
+    "also the size of the space (Saad & Schultz 1986).",
 )
 
 LU = Description(
@@ -23,12 +23,12 @@ LU = Description(
 
 LINEAR_PICARD = replace(
     PICARD,
-    summary="u <- u + damping (J^T u + g - u), the Neumann series: one product with J^T a step. Converges where the forward "
-    "iteration does, and as slowly.",
+    summary="u <- u + damping (J^T u + g - u), the Neumann series: one product with J^T a step. Converges where the "
+    "forward iteration does, and as slowly.",
 )
 
 LINEAR_ANDERSON = replace(
     ANDERSON,
-    summary="Anderson acceleration of u = J^T u + g, for each sample: one product with J^T a step (Walker & Ni 2011; on a "
-    "linear system as fast as GMRES while the history is not full).",
+    summary="Anderson acceleration of u = J^T u + g, for each sample: one product with J^T a step (Walker & Ni 2011; "
+    "on a linear system as fast as GMRES while the history is not full).",
 )

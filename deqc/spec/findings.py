@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping as Map
+from collections.abc import Iterable
+from collections.abc import Mapping as Map
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,7 @@ _CODES = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One violation: the path into the document, the schema's keyword and its value, the schema around it, its message."""
+    """One violation: the path into the document, the schema's keyword and value, the schema around it, its message."""
 
     path: Path
     keyword: str
@@ -137,7 +138,7 @@ class _Reporter:
             near = did_you_mean(entry.name, [name for name in allowed if name not in written])
             if near in missing:
                 missing.remove(near)
-            if finding.path == () and near == "scale" or near == "scales":
+            if (finding.path == () and near == "scale") or near == "scales":
                 missing = [name for name in missing if name != "scale"]
             hint = f"did you mean '{near}'?" if near else None
             expected = f"one of {', '.join(allowed)}" if near is None and allowed else None

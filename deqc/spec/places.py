@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deqc.diagnostics import Problems, Span
-from deqc.spec.tree import Entry, Mapping, Node, Scalar, Sequence
+from deqc.spec.tree import Entry, Mapping, Node, Sequence
 
 Path = tuple[str | int, ...]
 

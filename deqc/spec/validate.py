@@ -39,5 +39,5 @@ def _validator() -> Any:
     """The validator, made once: to it `4.0` is no integer, and `true` is no number."""
     schema = json.loads((folder("schemas") / FILE).read_text(encoding="utf-8"))
     checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    strict = extend(Draft202012Validator, type_checker=checker)
+    strict: Any = extend(Draft202012Validator, type_checker=checker)  # type: ignore[no-untyped-call]
     return strict(schema, registry=Registry())

@@ -1,6 +1,7 @@
 """The JSON Schema of specs, generated from the op table, the methods and the settings.
 
-`schemas/deqc-1.schema.json` holds it, for editors and for `deqc.spec.validate`; `python -m deqc.spec.schema` writes it again.
+`schemas/deqc-1.schema.json` holds it, for editors and for `deqc.spec.validate`; `python -m deqc.spec.schema` writes it
+again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The smallest pieces of the schema: one value, what it must be, and the words that say so.
 
-Each leaf carries its message as `errorMessage`, which editors show and `deqc.spec.validate` reads: the wording stands beside the
-rule. Forms are told apart by `if`/`then`/`else` on the type, never by `oneOf`, so that an error sits at the leaf.
+Each leaf carries its message as `errorMessage`, which editors show and `deqc.spec.validate` reads: the wording stands
+beside the rule. Forms are told apart by `if`/`then`/`else` on the type, never by `oneOf`, so that an error sits at the
+leaf.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The sections `solver` and `adjoint` in the schema, from the tables of methods and the fields they share.
 
-The options of all methods stand side by side; that an option belongs to the chosen method is checked by `deqc.spec.methods`.
+The options of all methods stand side by side; that an option belongs to the chosen method is checked by
+`deqc.spec.methods`.
 """
 
 from __future__ import annotations

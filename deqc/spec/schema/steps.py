@@ -1,6 +1,7 @@
 """Computations in the schema: chains and steps, with the fields of every op from the op table.
 
-Step names are offered for completion, but an unknown one is no error here: it may be a block, and `deqc.spec.build` knows better.
+Step names are offered for completion, but an unknown one is no error here: it may be a block, and `deqc.spec.build`
+knows better.
 """
 
 from __future__ import annotations

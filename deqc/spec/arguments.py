@@ -1,0 +1,94 @@
+"""The arguments with which a block is used, matched with its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from deqc.diagnostics import Related, Span
+from deqc.fields import Field, Kind
+from deqc.spec.model import Argument, Computation, Literal, Parameter
+from deqc.spec.names import did_you_mean
+from deqc.spec.reader import Reader, is_scalar_expression
+from deqc.spec.tree import Mapping, Node, Scalar
+
+Read = Callable[[Node, Reader], Computation | None]
+
+KINDS = {"int": Kind.INT, "number": Kind.NUMBER, "bool": Kind.BOOL}
+
+
+def block_arguments(
+    block: str, span: Span, argument: Node | None, reader: Reader, read: Read
+) -> dict[str, Argument] | None:
+    """The arguments written, by parameter; None after a diagnostic."""
+    parameters = {parameter.name: parameter for parameter in reader.signatures[block]}
+    if isinstance(argument, Mapping):
+        written = {entry.name: entry.value for entry in argument}
+        for entry in argument:
+            if entry.name not in parameters:
+                _unknown(block, entry.name, entry.key.span, parameters, reader)
+    elif argument is None:
+        written = {}
+    elif parameters:
+        written = {next(iter(parameters)): argument}
+    else:
+        reader.malformed(argument, f"the block {block} has no parameters", "E020", f"write `{block}`")
+        return None
+    missing = [name for name, one in parameters.items() if one.required and name not in written]
+    if missing:
+        names = " and ".join(f"'{name}'" for name in missing)
+        related = [Related(parameters[missing[0]].span, f"'{missing[0]}' is declared here, without a default")]
+        hint = f"write `{{{block}: {{{missing[0]}: …}}}}`"
+        reader.problems.add("E021", span, f"the block {block} needs {names}", hint=hint, related=related)
+    known = {name: node for name, node in written.items() if name in parameters}
+    values = {name: value(block, parameters[name], node, reader, read) for name, node in known.items()}
+    whole = {name: found for name, found in values.items() if found is not None}
+    return None if missing or len(whole) < len(written) else whole
+
+
+def value(block: str, parameter: Parameter, node: Node, reader: Reader, read: Read) -> Argument | None:
+    """One argument, as the parameter's type or its default asks; None after a diagnostic."""
+    kind = kind_of(parameter)
+    numeric = isinstance(node, Scalar) and isinstance(node.value, (int, float))
+    if kind is not None:
+        return _number(block, parameter, kind, node, reader)
+    if parameter.type == "value":
+        if isinstance(node, Scalar) and node.value is None and not parameter.required:
+            return Literal(None, node.span)
+        if numeric or is_scalar_expression(node):
+            reader.malformed(node, f"{block}.{parameter.name} must be a computation, such as `$x`")
+            return None
+        return read(node, reader)
+    if numeric and isinstance(node, Scalar):
+        return Literal(node.value, node.span)
+    if is_scalar_expression(node) and isinstance(node, Scalar):
+        computed = reader.expression(node)
+        return None if computed is None else Literal(computed, node.span)
+    return read(node, reader)
+
+
+def _number(block: str, parameter: Parameter, kind: Kind, node: Node, reader: Reader) -> Literal | None:
+    """A number as it is written: the field that it ends up in says what it takes."""
+    read = reader.number(node, block, Field(parameter.name, kind, ""))
+    plain = isinstance(node, Scalar) and isinstance(node.value, (int, float))
+    return Literal(node.value, node.span) if read is not None and plain and isinstance(node, Scalar) else read
+
+
+def kind_of(parameter: Parameter) -> Kind | None:
+    """The kind of number that a parameter takes; None for a value, and where its uses decide."""
+    if parameter.type is not None:
+        return KINDS.get(parameter.type)
+    default = parameter.default.value if isinstance(parameter.default, Literal) else None
+    if isinstance(default, bool):
+        return Kind.BOOL
+    return Kind.NUMBER if isinstance(default, (int, float)) else None
+
+
+def _unknown(block: str, name: str, span: Span, parameters: dict[str, Parameter], reader: Reader) -> None:
+    near = did_you_mean(name, parameters)
+    expected = f"one of {', '.join(parameters)}" if parameters else "no parameters"
+    hint = f"did you mean '{near}'?" if near else None
+    if not near and parameters:
+        hint = f"a computation for '{next(iter(parameters))}' is written as a list: `[{{{name}: …}}]`"
+    reader.problems.add(
+        "E020", span, f"the block {block} has no parameter '{name}'", expected=None if near else expected, hint=hint
+    )

@@ -1,0 +1,156 @@
+"""The tree to the typed spec: names, short forms, structure, defaults. Everything that needs no shapes is checked here.
+
+    constants ─▶ signatures of blocks ─▶ scales, inputs ─▶ computations ─▶ settings ─▶ scopes
+
+Where the schema has refused a piece, it is passed over without another word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping as Map
+from dataclasses import dataclass
+from typing import TypeVar
+
+from deqc.diagnostics import Problems
+from deqc.spec import methods, sections
+from deqc.spec.blocks import blocks, signatures
+from deqc.spec.layers import BrokenError, Layers
+from deqc.spec.model import Block, Computation, Initial, Spec
+from deqc.spec.names import check_name
+from deqc.spec.positions import Positions
+from deqc.spec.reader import Reader
+from deqc.spec.scopes import Checker
+from deqc.spec.tree import Entry, Mapping, Scalar, Sequence
+
+T = TypeVar("T")
+Encoder = tuple[tuple[str, Computation], ...]
+
+
+def build(root: Mapping, problems: Problems) -> Spec | None:
+    """The typed spec of a tree that has been validated; None where something is wrong, all of which is reported."""
+    reader = _reader(root, problems)
+    spans = {entry.name: entry.key.span for entry in root}
+    sections.distinct(
+        [("an input", e) for e in _entries(root, "input")]
+        + [("an encoder value", e) for e in _entries(root, "encoder")],
+        problems,
+    )
+    name, description = _text(root, "name"), _text(root, "description")
+    if name is not None and (entry := root.entry("name")) is not None:
+        check_name(name, entry.value.span, "a model", problems)
+    inputs = sections.inputs(root.get("input"), reader)
+    scales = sections.scales(root, reader)
+    declared = blocks(root.get("blocks"), reader)
+    encoder = sections.encoder(root.get("encoder"), reader)
+    layers = _layers(root, reader)
+    solver = methods.solver(root.get("solver"), problems)
+    adjoint = methods.adjoint(root.get("adjoint"), solver.rtol if solver else 1e-3, problems)
+    if declared is not None:  # without the blocks a step's name may be anything
+        _check_names(root, reader, declared, encoder or (), layers)
+    if problems.errors:
+        return None
+    if (
+        layers.broken
+        or layers.main is None
+        or layers.mapping is None
+        or layers.initial is None
+        or name is None
+        or inputs is None
+        or scales is None
+        or declared is None
+        or encoder is None
+        or solver is None
+        or adjoint is None
+    ):
+        problems.add("E022", root.span, "the spec cannot be read")
+        return None
+    return Spec(
+        name=name,
+        description=description,
+        kind="deq",
+        constants=reader.constants,
+        inputs=inputs,
+        blocks=declared,
+        encoder=encoder,
+        scales=scales,
+        single="scales" not in spans,
+        initial=layers.initial,
+        main_layers=layers.main,
+        mapping_layers=layers.mapping,
+        post_fuse_layers=layers.post_fuse,
+        head=layers.head,
+        solver=solver,
+        adjoint=adjoint,
+        sections=spans,
+        encoder_spans={entry.name: entry.key.span for entry in _entries(root, "encoder")},
+    )
+
+
+def _reader(root: Mapping, problems: Problems) -> Reader:
+    """What every piece of the spec sees: constants, the number of scales, blocks' parameters, names of values."""
+    constants = sections.constants(root.get("constants"), problems)
+    several = root.get("scales")
+    count = len(several.items) if isinstance(several, Sequence) else 1
+    named = [entry.name for entry in _entries(root, "input") + _entries(root, "encoder")]
+    return Reader(problems, constants, count, signatures(root.get("blocks"), constants, problems), frozenset(named))
+
+
+@dataclass
+class _Layers:
+    """The sections of computations, as far as they could be read."""
+
+    main: tuple[Computation, ...] | None = None
+    mapping: tuple[tuple[Computation | None, ...], ...] | None = None
+    post_fuse: tuple[Computation | None, ...] | None = None
+    initial: Initial | None = None
+    head: Computation | None = None
+    broken: bool = False
+
+
+def _layers(root: Mapping, reader: Reader) -> _Layers:
+    key = root.entry("scales") or root.entry("scale")
+    single = root.entry("scales") is None
+    layers = Layers(reader, reader.scale_count, single, root.span if key is None else key.key.span)
+    found = _Layers()
+
+    def attempt(read: Callable[[Entry], T], section: str) -> T | None:
+        entry = root.entry(section)
+        try:
+            return None if entry is None else read(entry)
+        except BrokenError:
+            found.broken = True
+            return None
+
+    found.main = attempt(layers.main, "main_layers")
+    found.mapping = attempt(layers.mapping, "mapping_layers") if root.entry("mapping_layers") else layers.mapping(None)
+    found.post_fuse = attempt(layers.post_fuse, "post_fuse_layers")
+    found.initial = attempt(layers.initial, "init") if root.entry("init") else layers.initial(None)
+    found.head = attempt(layers.head, "head")
+    return found
+
+
+def _check_names(root: Mapping, reader: Reader, declared: Map[str, Block], encoder: Encoder, layers: _Layers) -> None:
+    """Reports every name that is read where it means nothing."""
+    inputs, encoded = ({e.name: e.key.span for e in _entries(root, section)} for section in ("input", "encoder"))
+    checker = Checker(declared, reader.problems)
+    positions = Positions(checker, frozenset(reader.constants), inputs, encoded, reader.scale_count)
+    positions.blocks(declared)
+    positions.encoder(encoder)
+    positions.main_layers(layers.main or ())
+    positions.mapping_layers(layers.mapping or ())
+    positions.post_fuse_layers(layers.post_fuse or ())
+    if layers.initial is not None:
+        positions.initial(layers.initial)
+    if layers.head is not None:
+        positions.head(layers.head)
+
+
+def _entries(root: Mapping, section: str) -> list[Entry]:
+    node = root.get(section)
+    return list(node) if isinstance(node, Mapping) else []
+
+
+def _text(root: Mapping, section: str) -> str | None:
+    node = root.get(section)
+    return node.value if isinstance(node, Scalar) and isinstance(node.value, str) else None

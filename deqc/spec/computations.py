@@ -1,0 +1,172 @@
+"""Computations of the tree as typed chains of steps, every short form written out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping as Map
+
+from deqc.diagnostics import Span
+from deqc.fields import Field, Kind
+from deqc.ops import STEPS
+from deqc.ops.base import Op
+from deqc.settings import planned
+from deqc.spec.arguments import block_arguments
+from deqc.spec.availability import not_available
+from deqc.spec.model import Argument, Branches, Computation, Literal, Reference, Sizes, Step
+from deqc.spec.names import did_you_mean
+from deqc.spec.places import covered, shown
+from deqc.spec.reader import Reader, is_scalar_expression
+from deqc.spec.tree import Mapping, Node, Scalar, Sequence
+
+_REFERENCE = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)(?:\.([0-9]{1,6}))?\Z")
+
+
+def computation(node: Node, reader: Reader) -> Computation | None:
+    """A chain, or a single step; None after a diagnostic."""
+    if not isinstance(node, Sequence):
+        step = _step(node, reader)
+        return None if step is None else Computation((step,), node.span)
+    if not node.items:
+        reader.malformed(node, "a computation has at least one step", "E026")
+        return None
+    steps: list[Step | Reference | None] = []
+    for item in node.items:
+        if isinstance(item, Sequence):
+            if not covered(reader.problems, item.span):
+                message = "a list inside a chain: a chain contains steps; did you mean `scales:` or `sum:`?"
+                reader.problems.add("E028", item.span, message)
+            steps.append(None)
+        else:
+            steps.append(_step(item, reader))
+    whole = tuple(step for step in steps if step is not None)
+    return Computation(whole, node.span) if len(whole) == len(steps) else None
+
+
+def _step(node: Node, reader: Reader) -> Step | Reference | None:
+    if isinstance(node, Mapping) and len(node.entries) == 1:
+        entry = node.entries[0]
+        return _named(entry.name, entry.key.span, node.span, entry.value, reader)
+    if isinstance(node, Scalar) and isinstance(node.value, str):
+        if node.value.startswith("$"):
+            return _reference(node, reader)
+        return _named(node.value, node.span, node.span, None, reader)
+    reader.malformed(node, "a step must be a name, `$name` or a mapping of one name to its fields")
+    return None
+
+
+def _reference(node: Scalar, reader: Reader) -> Reference | None:
+    found = _REFERENCE.match(str(node.value))
+    if found is None:
+        if is_scalar_expression(node):
+            hint = "`${x}` is a number, for the fields of steps; `$x` is a value"
+            reader.problems.add("E042", node.span, "an expression is no step", hint=hint)
+        else:
+            hint = "a value is read as `$name`, a scale of the state as `$z.0`"
+            reader.problems.add("E042", node.span, f"'{node.text}' is not a reference", hint=hint)
+        return None
+    return Reference(found[1], int(found[2]) if found[2] else None, node.span)
+
+
+def _named(name: str, span: Span, whole: Span, argument: Node | None, reader: Reader) -> Step | None:
+    """A step by its name; `argument` is None where the name stands alone."""
+    arguments: Map[str, Argument] | None
+    if name in reader.signatures:
+        arguments = block_arguments(name, span, argument, reader, computation)
+    elif name in STEPS:
+        arguments = _fields(STEPS[name], span, argument, reader)
+    else:
+        _unknown(name, span, reader)
+        if argument is not None:
+            _search(argument, reader)
+        return None
+    return None if arguments is None else Step(name, arguments, span, whole)
+
+
+def _unknown(name: str, span: Span, reader: Reader) -> None:
+    """Reports a step that does not exist, with what was probably meant."""
+    if planned("step", name):
+        reader.problems.add("E025", span, not_available(name))
+        return
+    known = [*STEPS, *reader.signatures]
+    head, colon, tail = name.partition(":")
+    near = did_you_mean(name, known)
+    if colon and head in known:
+        hint = f"write a space after the colon: `{{{head}: {tail or '…'}}}`"
+    elif name in reader.values:
+        hint = f"`${name}` reads the value {name}"
+    elif name == "step":
+        hint = "`step` stands alone: `init: step`"
+    else:
+        hint = f"did you mean '{near}'?" if near else "a step is an op or one of the spec's `blocks`"
+    reader.problems.add("E042", span, f"there is no step '{name}'", hint=hint)
+
+
+def _search(node: Node, reader: Reader) -> None:
+    """Reads what is plainly a computation among the arguments of an unknown step, for the mistakes in it."""
+    values = [entry.value for entry in node] if isinstance(node, Mapping) else [node]
+    for value in values:
+        for item in value.items if isinstance(value, Sequence) else ():
+            if isinstance(item, Sequence):
+                computation(item, reader)
+            elif isinstance(item, Mapping):
+                _step(item, reader)
+
+
+def _fields(op: Op, span: Span, argument: Node | None, reader: Reader) -> dict[str, Argument] | None:
+    """The fields of an op that are written; None after a diagnostic."""
+    fields = {field.name: field for field in op.fields}
+    written: dict[str, Node] = {}
+    if isinstance(argument, Mapping):
+        written = {entry.name: entry.value for entry in argument if entry.name in fields}
+    elif argument is not None and op.principal is not None:
+        written = {op.principal: argument}
+    elif argument is not None:
+        reader.malformed(argument, f"{op.name} takes its fields by name" if fields else f"{op.name} has no fields")
+        return None
+    missing = [field.name for field in op.fields if field.required and field.name not in written]
+    if argument is None and missing:
+        example = f"{{{op.name}: …}}" if missing == [op.principal] else f"{{{op.name}: {{{missing[0]}: …}}}}"
+        listed = " and ".join(f"'{name}'" for name in missing)
+        reader.problems.add("E021", span, f"{op.name} needs {listed}", hint=f"write `{example}`")
+        return None
+    read = {name: _argument(op.name, fields[name], node, reader) for name, node in written.items()}
+    return {name: value for name, value in read.items() if value is not None}
+
+
+def _argument(owner: str, field: Field, node: Node, reader: Reader) -> Argument | None:
+    """The value of one field; None after a diagnostic."""
+    match field.kind:
+        case Kind.INT | Kind.NUMBER | Kind.BOOL:
+            if field.each and isinstance(node, Sequence):
+                return _sizes(owner, field, node, reader)
+            return reader.number(node, owner, field)
+        case Kind.SHAPE:
+            if isinstance(node, Sequence):
+                return _sizes(owner, Field(field.name, Kind.INT, field.text, minimum=1), node, reader)
+        case Kind.CHOICE | Kind.WORD:
+            if isinstance(node, Scalar) and (isinstance(node.value, str) or (node.value is None and field.nullable)):
+                return Literal(node.value, node.span)
+        case Kind.COMPUTATION | Kind.VALUE:
+            if isinstance(node, Scalar) and node.value is None and field.nullable:
+                return Literal(None, node.span)
+            return computation(node, reader)
+        case Kind.BRANCHES:
+            if isinstance(node, Sequence):
+                return _branches(owner, node, reader)
+    reader.malformed(node, f"{owner}.{field.name} must be a {field.kind.value}")
+    return None
+
+
+def _sizes(owner: str, field: Field, node: Sequence, reader: Reader) -> Sizes | None:
+    items = [reader.number(item, owner, field) for item in node.items]
+    whole = tuple(item for item in items if item is not None)
+    return Sizes(whole, node.span) if len(whole) == len(items) else None
+
+
+def _branches(owner: str, node: Sequence, reader: Reader) -> Branches | None:
+    if len(node.items) < 2 and not covered(reader.problems, node.span):
+        message = f"{owner} has two or more branches, found {shown(node)}"
+        reader.problems.add("E026", node.span, message)
+    items = [computation(item, reader) for item in node.items]
+    whole = tuple(item for item in items if item is not None)
+    return Branches(whole, node.span) if len(whole) == len(items) >= 2 else None

@@ -1,0 +1,159 @@
+"""The sections that hold one entry a scale; the position decides how a list is read, never its contents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deqc.diagnostics import Related, Span
+from deqc.spec.computations import computation
+from deqc.spec.model import Computation, Initial, Step
+from deqc.spec.reader import Reader
+from deqc.spec.tree import Entry, Mapping, Node, Scalar, Sequence
+
+Entries = tuple["Computation | None", ...]
+Matrix = tuple[Entries, ...]
+
+
+class BrokenError(Exception):
+    """Something could not be read; a diagnostic says what."""
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Reads the sections of a spec with so many scales; `single` where the spec says `scale`."""
+
+    reader: Reader
+    count: int
+    single: bool
+    scales: Span  # of the key `scale` or `scales`
+
+    def main(self, entry: Entry) -> tuple[Computation, ...]:
+        """The main layers; raises BrokenError."""
+        if self.single:
+            return (self._required(entry.value),)
+        found = self._per_scale(entry, optional=False)
+        whole = tuple(one for one in found if one is not None)
+        if len(whole) < len(found):
+            raise BrokenError
+        return whole
+
+    def mapping(self, entry: Entry | None) -> Matrix:
+        """The matrix of mapping layers, a rule written out; raises BrokenError."""
+        node = None if entry is None else entry.value
+        if entry is None or node is None or _is_null(node) or self.single:
+            return self._rule(_identity(self.scales), None, None)
+        if isinstance(node, Mapping):
+            same = node.get("same")
+            diagonal = _identity(entry.key.span) if same is None else self._required(same)
+            down, up = (self._optional(one) if one is not None else None for one in (node.get("down"), node.get("up")))
+            return self._rule(diagonal, down, up)
+        if not isinstance(node, Sequence):
+            raise BrokenError
+        self._counted(len(node.items), entry, "row", "rows")
+        rows: list[Entries] = []
+        for index, row in enumerate(node.items):
+            if not isinstance(row, Sequence):
+                raise BrokenError
+            if len(row.items) != self.count:
+                self._wrong_row(entry, row, index)
+            rows.append(self._all(row, optional=True))
+        if any(len(row) != self.count for row in rows) or len(rows) != self.count:
+            raise BrokenError
+        return tuple(rows)
+
+    def post_fuse(self, entry: Entry | None) -> Entries | None:
+        """The post-fuse layers, None where there are none; raises BrokenError."""
+        if entry is None or _is_null(entry.value):
+            return None
+        if self.single:
+            raise BrokenError
+        return self._per_scale(entry, optional=True)
+
+    def initial(self, entry: Entry | None) -> Initial:
+        """Where the solve starts; raises BrokenError."""
+        if entry is None:
+            return Initial("zeros", (), None)
+        node = entry.value
+        if isinstance(node, Scalar) and node.value in ("zeros", "step"):
+            return Initial(str(node.value), (), node.span)
+        if self.single:
+            return Initial("chains", (self._required(node),), node.span)
+        return Initial("chains", self._per_scale(entry, optional=True), node.span)
+
+    def head(self, entry: Entry) -> Computation:
+        """The output; raises BrokenError."""
+        if isinstance(entry.value, Mapping):  # several outputs: the schema has spoken
+            raise BrokenError
+        return self._required(entry.value)
+
+    def _per_scale(self, entry: Entry, optional: bool) -> Entries:
+        node = entry.value
+        if isinstance(node, Mapping):
+            each = node.get("each")
+            if each is None or len(node.entries) != 1:
+                raise BrokenError
+            return (self._required(each),) * self.count
+        if not isinstance(node, Sequence):
+            raise BrokenError
+        if node.items:
+            self._counted(len(node.items), entry, "entry", "entries")
+        found = self._all(node, optional)
+        if len(found) != self.count:
+            raise BrokenError
+        return found
+
+    def _all(self, node: Sequence, optional: bool) -> Entries:
+        """Every entry, so that each one's mistakes are told."""
+        found: list[Computation | None] = []
+        broken = False
+        for item in node.items:
+            try:
+                found.append(self._optional(item) if optional else self._required(item))
+            except BrokenError:
+                broken = True
+        if broken:
+            raise BrokenError
+        return tuple(found)
+
+    def _required(self, node: Node) -> Computation:
+        read = computation(node, self.reader)
+        if read is None:
+            raise BrokenError
+        return read
+
+    def _optional(self, node: Node) -> Computation | None:
+        return None if _is_null(node) else self._required(node)
+
+    def _rule(self, same: Computation, down: Computation | None, up: Computation | None) -> Matrix:
+        scales = range(self.count)
+        return tuple(tuple(same if to == start else down if to > start else up for to in scales) for start in scales)
+
+    def _counted(self, found: int, entry: Entry, one: str, many: str) -> None:
+        if found != self.count:
+            message = f"{entry.name} has {_counted(found, one, many)} for {_counted(self.count, 'scale', 'scales')}"
+            hint = "under `scales:` a list holds one computation a scale; a chain is a list inside it"
+            self._wrong(entry, message, hint)
+
+    def _wrong_row(self, entry: Entry, row: Sequence, index: int) -> None:
+        message = (
+            f"row {index} of {entry.name} has {_counted(len(row.items), 'entry', 'entries')} for {self.count} scales"
+        )
+        related = [Related(row.span, "this row"), Related(self.scales, "the scales")]
+        self.reader.problems.add("E026", entry.key.span, message, hint="null is no connection", related=related)
+
+    def _wrong(self, entry: Entry, message: str, hint: str | None) -> None:
+        self.reader.problems.add(
+            "E026", entry.key.span, message, hint=hint, related=[Related(self.scales, "the scales")]
+        )
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def _identity(span: Span) -> Computation:
+    return Computation((Step("identity", {}, span, span),), span)
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.value is None

@@ -1,0 +1,158 @@
+"""The sections `solver` and `adjoint`: methods with all their options, defaults filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Map
+from typing import TypeAlias
+
+from deqc.diagnostics import Problems, Span
+from deqc.fields import Kind
+from deqc.settings import LINEAR, SOLVER, TERMINATION
+from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description
+from deqc.spec.model import Adjoint, Method, Number, Solver
+from deqc.spec.tree import Mapping, Node, Scalar
+
+Value: TypeAlias = "Number | str | None"
+_NUMBERS = {one.name for one in (*SOLVER, *LINEAR) if one.kind is Kind.NUMBER}
+_SHARED = {one.name for one in LINEAR}
+
+
+def solver(node: Node | None, problems: Problems) -> Solver | None:
+    """The forward solve; None after a diagnostic."""
+    written, method = _written(node), _method(node, "auto")
+    description = SOLVERS.get(method)
+    if description is None:
+        return None
+    shared = {one.name: one.default for one in SOLVER} | {"max_steps": description.max_steps}
+    own = _own(written, description, {*shared, "method", "termination"}, SOLVERS, "solver", problems)
+    shared |= {name: _scalar(value) for name, (value, _) in written.items() if name in shared}
+    termination: dict[str, object] = {one.name: one.default for one in TERMINATION}
+    if "termination" in written:
+        stop = written["termination"][0]
+        termination |= {
+            name: _scalar(value) for name, (value, _) in _written(stop, "mode").items() if name in termination
+        }
+    if problems.errors or own is None:
+        return None
+    return Solver(
+        _as_method(description, own, written, node),
+        atol=float(_number(shared["atol"])),
+        rtol=float(_number(shared["rtol"])),
+        max_steps=int(_number(shared["max_steps"])),
+        mode=str(termination["mode"]),
+        norm=str(termination["norm"]),
+        coupling=str(shared["coupling"]),
+        on_failure=str(shared["on_failure"]),
+    )
+
+
+def adjoint(node: Node | None, rtol: float, problems: Problems) -> Adjoint | None:
+    """The way of derivatives; `rtol` is the solver's. None after a diagnostic."""
+    written, method = _written(node), _method(node, "implicit")
+    description = ADJOINTS.get(method)
+    if description is None:
+        return None
+    own = _own(written, description, {"method", "linear_solver"}, ADJOINTS, "adjoint", problems)
+    linear: Method | None = None
+    if method == "implicit":
+        linear = _linear(written["linear_solver"][0] if "linear_solver" in written else None, rtol, problems)
+        if linear is None:
+            return None
+    elif "linear_solver" in written:
+        message = f"'linear_solver' is an option of implicit; {method} solves no linear system"
+        problems.add("E080", written["linear_solver"][1], message, hint="remove it, or write `method: implicit`")
+    if problems.errors or own is None:
+        return None
+    return Adjoint(_as_method(description, own, written, node), linear)
+
+
+def resolved(method: Method, name: str, table: Map[str, Description]) -> Method:
+    """What `auto` becomes: the method of that name with its defaults, and the settings written for `auto`."""
+    description = table[name]
+    options = {**_defaults(description), **{key: value for key, value in method.options.items() if value is not None}}
+    if "max_steps" in method.options and options.get("max_steps") is None:
+        options["max_steps"] = description.max_steps
+    return Method(name, options, method.span, method.written, method.spans)
+
+
+def _linear(node: Node | None, rtol: float, problems: Problems) -> Method | None:
+    written, method = _written(node), _method(node, "auto")
+    description = LINEAR_SOLVERS.get(method)
+    if description is None:
+        return None
+    own = _own(written, description, {*_SHARED, "method"}, LINEAR_SOLVERS, "adjoint.linear_solver", problems)
+    shared: dict[str, Value] = {one.name: _plain(one.default) for one in LINEAR}
+    shared |= {"max_steps": description.max_steps, "rtol": rtol}
+    shared |= {name: _typed(name, value) for name, (value, _) in written.items() if name in _SHARED}
+    return None if own is None or problems.errors else _as_method(description, {**shared, **own}, written, node)
+
+
+def _written(node: Node | None, principal: str = "method") -> dict[str, tuple[Node, Span]]:
+    """The settings that are written, each with the place of its key."""
+    if isinstance(node, Mapping):
+        return {entry.name: (entry.value, entry.key.span) for entry in node}
+    return {} if node is None else {principal: (node, node.span)}
+
+
+def _method(node: Node | None, default: str) -> str:
+    written = _written(node)
+    return str(_scalar(written["method"][0])) if "method" in written else default
+
+
+def _own(
+    written: Map[str, tuple[Node, Span]],
+    description: Description,
+    shared: set[str],
+    table: Map[str, Description],
+    owner: str,
+    problems: Problems,
+) -> dict[str, Value] | None:
+    """The method's own options; an option of another method is refused. None after a diagnostic."""
+    options = _defaults(description)
+    ok = True
+    for name, (node, span) in written.items():
+        if name in options:
+            options[name] = _typed(name, node, description)
+            continue
+        owners = [one.name for one in table.values() if name in one.defaults]
+        if name in shared or not owners:
+            continue
+        ok = False
+        theirs = ", ".join(options) if options else "none"
+        message = f"'{name}' is an option of {' and '.join(owners)}, not of {description.name}"
+        hint = f"remove it, or write `method: {owners[0]}`"
+        problems.add("E080", span, message, expected=f"options of {description.name}: {theirs}", hint=hint)
+    return options if ok else None
+
+
+def _defaults(description: Description) -> dict[str, Value]:
+    return {name: _plain(value) for name, value in description.defaults.items()}
+
+
+def _as_method(
+    description: Description, options: Map[str, Value], written: Map[str, tuple[Node, Span]], node: Node | None
+) -> Method:
+    spans = {name: value.span for name, (value, _) in written.items()}
+    method = spans.get("method", None if node is None else node.span)
+    return Method(description.name, options, method, frozenset(written), spans)
+
+
+def _typed(name: str, node: Node, description: Description | None = None) -> Value:
+    """A setting as its field holds it: numbers are floats."""
+    value = _scalar(node)
+    numbers = {one.name for one in description.fields if one.kind is Kind.NUMBER} if description else _NUMBERS
+    return float(value) if name in numbers and isinstance(value, (int, float)) else value
+
+
+def _scalar(node: Node) -> Value:
+    return node.value if isinstance(node, Scalar) else None
+
+
+def _plain(value: object) -> Value:
+    assert value is None or isinstance(value, (bool, int, float, str)), value
+    return value
+
+
+def _number(value: object) -> float:
+    assert isinstance(value, (int, float)), value
+    return value

@@ -1,0 +1,215 @@
+"""Names inside computations, as far as they need no shapes: what may be read where, and where a chain begins.
+
+`$name` reads a value, `${name}` a number: two kinds of names that never mix. The place of a computation decides which
+of them it sees and whether it starts from a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Map
+from dataclasses import dataclass, field, replace
+
+from deqc.diagnostics import Problems, Related, Span
+from deqc.ops import STEPS
+from deqc.ops.base import ENCODER, HEAD, INIT, MAIN
+from deqc.spec.expressions import FIELDS
+from deqc.spec.expressions.tree import names
+from deqc.spec.model import Block, Computation, Literal, Reference, Step
+from deqc.spec.names import check_name, did_you_mean
+from deqc.spec.walk import expressions, nested, steps
+
+_BRANCHING = frozenset({"sum", "mul", "concat"})
+_STATE_HINT = "the state is read in `main_layers` and `head`"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a computation sees, and where it stands."""
+
+    section: str  # one of the sections of `deqc.ops.base`, or "block"
+    values: Map[str, Span]  # read by `$`
+    numbers: frozenset[str]  # constants, parameters of blocks, indices
+    shapes: frozenset[str] = frozenset({"in"})  # `in`, and `scale` or `from` and `to`
+    states: int = 0  # scales that `$z.k` reads
+    one_state: bool = False  # whether `$z` alone means one of them
+    hidden: Map[str, str] = field(default_factory=dict)  # names declared elsewhere, with why they are not seen here
+
+    def with_values(self, values: Map[str, Span]) -> Scope:
+        """The same with more values."""
+        return replace(self, values={**self.values, **values})
+
+
+@dataclass(frozen=True)
+class Checker:
+    """Checks every computation of a spec against its scope."""
+
+    blocks: Map[str, Block]
+    problems: Problems
+
+    def check(self, computation: Computation, scope: Scope, starts: bool) -> None:
+        """Reports what is wrong with the names in it; `starts` says whether there is a value to start from."""
+        value, previous, mark = starts, None, scope
+        for index, step in enumerate(computation.steps):
+            if isinstance(step, Reference):
+                self._reference(step, mark)
+                if index and not (isinstance(previous, Step) and previous.name == "as"):
+                    self._dropped(step, previous)
+                value = True
+            else:
+                if not value and not self._begins(step):
+                    self._no_value(step, mark)
+                self._step(step, mark, value)
+                mark = self._named(step, mark)
+                value = True
+            previous = step
+
+    def _step(self, step: Step, scope: Scope, value: bool) -> None:
+        self._where(step, scope)
+        for expression in expressions(step):
+            for name in names(expression.tree):
+                self._number(name.name, name.member, name.span, scope)
+        branching = step.name in _BRANCHING
+        inner = self._with_index(step, scope) if step.name == "repeat" else scope
+        for computation in nested(step):
+            # Only branches start without a value; elsewhere a missing one has been told of at the step itself.
+            self.check(computation, inner, value if branching else True)
+
+    def _begins(self, step: Step) -> bool:
+        """Whether the step makes a value from nothing: each of its branches is then asked for itself."""
+        if step.name in self.blocks:
+            return self._self_starting(self.blocks[step.name].body)
+        return step.name in _BRANCHING or STEPS[step.name].where == frozenset({INIT})
+
+    def _self_starting(self, computation: Computation) -> bool:
+        first = computation.steps[0]
+        if isinstance(first, Reference):
+            return True
+        if first.name in _BRANCHING:
+            return all(self._self_starting(branch) for branch in nested(first))
+        return self._begins(first)
+
+    def _no_value(self, step: Step, scope: Scope) -> None:
+        if scope.section == HEAD:
+            hint = "with several scales a head begins with one of them: `$z.0`"
+        else:
+            hint = f"with several inputs a computation begins with one of them: `${next(iter(scope.values), 'x')}`"
+        self.problems.add("E046", step.span, f"'{step.name}' has no value to start from", hint=hint)
+
+    def _dropped(self, reference: Reference, previous: Step | Reference | None) -> None:
+        assert previous is not None, "a reference at the start drops nothing"
+        result = (
+            f"the value of ${previous.name}" if isinstance(previous, Reference) else f"the result of {previous.name}"
+        )
+        span = previous.span if isinstance(previous, Reference) else previous.whole
+        both = f"{{sum: [identity, ${reference.name}]}}"
+        hint = f"`${reference.name}` replaces the value before it; to combine both, write `{both}`"
+        self.problems.add(
+            "E045", reference.span, f"{result} is dropped", hint=hint, related=[Related(span, "this result")]
+        )
+
+    def _reference(self, reference: Reference, scope: Scope) -> None:
+        name, index, span = reference.name, reference.index, reference.span
+        if name == "z":
+            self._state(reference, scope)
+        elif name not in scope.values:
+            hidden = scope.hidden.get(name)
+            near = did_you_mean(name, scope.values)
+            if hidden is None and name in scope.numbers:
+                hidden = f"'{name}' is a number: read it as `${{{name}}}`"
+            readable = ", ".join(f"${one}" for one in scope.values)
+            hint = hidden or (
+                f"did you mean '${near}'?" if near else f"readable here: {readable}" if readable else None
+            )
+            self.problems.add("E043", span, f"there is no value '${name}' here", hint=hint)
+        elif index is not None:
+            self.problems.add("E043", span, f"'${name}' has no scales", hint=f"write `${name}`; only `$z` has scales")
+
+    def _state(self, reference: Reference, scope: Scope) -> None:
+        span, index = reference.span, reference.index
+        if scope.states == 0:
+            hint = "pass it as a parameter" if scope.section == "block" else _STATE_HINT
+            self.problems.add("E043", span, "there is no value '$z' here", hint=hint)
+        elif index is None and not scope.one_state:
+            message = f"'$z' is one of {scope.states} scales here"
+            self.problems.add("E043", span, message, hint=f"write `$z.0` to `$z.{scope.states - 1}`")
+        elif index is not None and index >= scope.states:
+            last = scope.states - 1
+            readable = "only `$z.0`" if last == 0 else f"`$z.0` to `$z.{last}`"
+            self.problems.add("E043", span, f"there is no scale {index}", hint=f"scales count from 0: {readable}")
+
+    def _number(self, name: str, member: str | None, span: Span, scope: Scope) -> None:
+        """A name in an expression, in the words of the evaluator, which sees only what is used."""
+        readable = scope.numbers | scope.shapes | {"scales"}
+        if name not in readable:
+            near = did_you_mean(name, readable)
+            guess = f"; did you mean '{near}'?" if near else ""
+            hint = f"'{name}' is a value: read it as `${name}`" if name in scope.values else None
+            hint = hint or f"readable here: {', '.join(sorted(readable))}"
+            self.problems.add("E052", span, f"unknown name '{name}' in an expression{guess}", hint=hint)
+        elif name in scope.numbers and member is not None:
+            self.problems.add("E053", span, f"'{name}' is a number and has no field '{member}'")
+        elif name not in scope.numbers and member is None:
+            self.problems.add("E053", span, f"'{name}' is not a number", hint=f"write `{name}.…`")
+        elif name not in scope.numbers and member not in FIELDS:
+            near = did_you_mean(str(member), FIELDS)
+            guess = f"; did you mean '{name}.{near}'?" if near else ""
+            self.problems.add("E053", span, f"'{name}' has no field '{member}'{guess}")
+
+    def _named(self, step: Step, scope: Scope) -> Scope:
+        """The scope after the step: `as` adds a name."""
+        given = step.arguments.get("name") if step.name == "as" else None
+        if not isinstance(given, Literal) or not isinstance(given.value, str):
+            return scope
+        if not check_name(given.value, given.span, "a value", self.problems):
+            return scope
+        taken = scope.values.get(given.value)
+        if taken is not None:
+            related = [Related(taken, "it is given here")]
+            self.problems.add("E044", given.span, f"'{given.value}' names a value already", related=related)
+        elif given.value in scope.numbers:
+            self.problems.add("E044", given.span, f"'{given.value}' names a number already")
+        return scope.with_values({given.value: given.span})
+
+    def _with_index(self, step: Step, scope: Scope) -> Scope:
+        given = step.arguments.get("index")
+        if not isinstance(given, Literal) or not isinstance(given.value, str):
+            return scope
+        if check_name(given.value, given.span, "an index", self.problems) and given.value in scope.numbers:
+            self.problems.add("E044", given.span, f"'{given.value}' names a number already")
+        return replace(scope, numbers=scope.numbers | {given.value})
+
+    def _where(self, step: Step, scope: Scope) -> None:
+        """Whether the op, and those in the block, may stand in this section."""
+        if scope.section == "block":
+            return
+        for used, way in self._ops(step, ()):
+            if scope.section in STEPS[used.name].where:
+                continue
+            where = _PLACES[scope.section]
+            related = [Related(one.span, "used here") for one in way[:1]]
+            message = f"'{used.name}' may not stand in {where}"
+            self.problems.add("E048", used.span, message, hint=_remedy(used.name), related=related)
+
+    def _ops(self, step: Step, way: tuple[Step, ...]) -> list[tuple[Step, tuple[Step, ...]]]:
+        """The ops that a step comes down to: itself, or those in the block's body."""
+        if step.name not in self.blocks:
+            return [(step, way)]
+        found: dict[Span, tuple[Step, tuple[Step, ...]]] = {}
+        for inner in steps(self.blocks[step.name].body):
+            for used, path in self._ops(inner, (*way, step)):
+                found.setdefault(used.span, (used, path))
+        return list(found.values())
+
+
+_PLACES = {MAIN: "the equilibrium", ENCODER: "the encoder", HEAD: "the head", INIT: "`init`"}
+
+
+def _remedy(name: str) -> str:
+    allowed = STEPS[name].where
+    if allowed == frozenset({INIT}):
+        return "it is for `init` only"
+    if name == "dropout":
+        return "f must stay the same while it is solved: use `variational_dropout`, which draws one mask a solve"
+    if name == "batch_norm":
+        return "f must not depend on the batch: use `group_norm` or `layer_norm`"
+    return f"it may stand in {', '.join(sorted(_PLACES[one] for one in allowed))}"

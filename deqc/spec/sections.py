@@ -1,0 +1,100 @@
+"""The sections that hold shapes and names: constants, inputs, the state's scales, the encoder."""
+
+from __future__ import annotations
+
+from deqc.diagnostics import Problems, Related, Span
+from deqc.fields import Field, Kind
+from deqc.spec.bounds import conform
+from deqc.spec.computations import computation
+from deqc.spec.expressions import Expression, evaluate
+from deqc.spec.model import Computation, Input, Number, Shape
+from deqc.spec.names import check_name
+from deqc.spec.reader import Reader, is_scalar_expression
+from deqc.spec.tree import Entry, Mapping, Node, Scalar, Sequence
+
+_SIZE = Field("size", Kind.INT, "", minimum=1, maximum=2**31 - 1)
+
+
+def constants(section: Node | None, problems: Problems) -> dict[str, Number]:
+    """The named numbers; a name that is refused still counts as declared."""
+    found: dict[str, Number] = {}
+    for entry in section if isinstance(section, Mapping) else ():
+        check_name(entry.name, entry.key.span, "a constant", problems)
+        if isinstance(entry.value, Scalar) and isinstance(entry.value.value, (bool, int, float)):
+            found[entry.name] = entry.value.value
+    return found
+
+
+def inputs(section: Node | None, reader: Reader) -> tuple[Input, ...] | None:
+    """The arguments of `forward` in order; None after a diagnostic."""
+    found: list[Input | None] = []
+    for entry in section if isinstance(section, Mapping) else ():
+        check_name(entry.name, entry.key.span, "an input", reader.problems)
+        node = entry.value.get("shape") if isinstance(entry.value, Mapping) else entry.value
+        read = None if node is None else shape(node, "an input's shape", reader)
+        found.append(None if read is None else Input(entry.name, read, entry.key.span))
+    whole = tuple(one for one in found if one is not None)
+    return whole if len(whole) == len(found) else None
+
+
+def scales(root: Mapping, reader: Reader) -> tuple[Shape, ...] | None:
+    """The shapes of the state's scales; None after a diagnostic."""
+    node = root.get("scales")
+    nodes = node.items if isinstance(node, Sequence) else ()
+    if node is None:
+        single = root.get("scale")
+        nodes = () if single is None else (single,)
+    found = [shape(one, "a scale", reader) for one in nodes]
+    whole = tuple(one for one in found if one is not None)
+    return whole if len(whole) == len(found) >= 1 else None
+
+
+def shape(node: Node, owner: str, reader: Reader) -> Shape | None:
+    """A list of sizes, each a whole number or an expression of constants; None after a diagnostic."""
+    if not isinstance(node, Sequence):
+        reader.malformed(node, f"{owner} must be a list of sizes")
+        return None
+    sizes = [_size(item, owner, reader) for item in node.items]
+    whole = tuple(size for size in sizes if size is not None)
+    return Shape(whole, node.span) if len(whole) == len(sizes) else None
+
+
+def _size(node: Node, owner: str, reader: Reader) -> int | None:
+    if isinstance(node, Scalar) and is_scalar_expression(node):
+        value = reader.expression(node)
+        if isinstance(value, Expression):  # it reads more than constants: let the evaluator say what
+            scope = {**reader.constants, "scales": {"count": reader.scale_count}}
+            value = evaluate(value, scope, reader.problems)
+        if value is None:
+            return None
+    elif isinstance(node, Scalar) and type(node.value) is int:
+        value = node.value
+    else:
+        reader.malformed(node, f"a size of {owner} must be a whole number ≥ 1 or an expression ${{…}}")
+        return None
+    if isinstance(node, Scalar) and type(node.value) is int and node.value < 1:
+        return None  # the schema has said so
+    conforming = conform(owner, _SIZE, value, node.span, reader.problems)
+    return int(conforming) if conforming is not None else None
+
+
+def encoder(section: Node | None, reader: Reader) -> tuple[tuple[str, Computation], ...] | None:
+    """The values computed from the inputs, in order; None after a diagnostic."""
+    found: list[tuple[str, Computation | None]] = []
+    for entry in section if isinstance(section, Mapping) else ():
+        check_name(entry.name, entry.key.span, "a value of the encoder", reader.problems, path=True)
+        found.append((entry.name, computation(entry.value, reader)))
+    whole = tuple((name, one) for name, one in found if one is not None)
+    return whole if len(whole) == len(found) else None
+
+
+def distinct(entries: list[tuple[str, Entry]], problems: Problems) -> None:
+    """Refuses two values of one name; each entry comes with what it is, say "an input"."""
+    seen: dict[str, tuple[str, Span]] = {}
+    for what, entry in entries:
+        if entry.name in seen:
+            other, span = seen[entry.name]
+            message = f"'{entry.name}' names {other} already and cannot name {what}"
+            problems.add("E044", entry.key.span, message, related=[Related(span, f"{other}")])
+        else:
+            seen[entry.name] = (what, entry.key.span)
