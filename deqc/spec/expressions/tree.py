@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from deqc.diagnostics import Span
 
-Number: TypeAlias = "int | float | bool"
+Number: TypeAlias = int | float | bool
 
 
 @dataclass(frozen=True)
