@@ -38,7 +38,7 @@ bench: $(VENV)/.installed-dev
 
 # Writes the JSON Schema again after a change of an op or a setting.
 schema: $(VENV)/.installed-dev
-	$(BIN)/deqc schema > schemas/deqc-1.schema.json.new && mv schemas/deqc-1.schema.json.new schemas/deqc-1.schema.json
+	$(BIN)/python -m deqc.spec.schema
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

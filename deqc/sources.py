@@ -6,7 +6,7 @@ import os
 
 from deqc.spec.text import MAX_BYTES, decode
 
-__all__ = ["decode", "read"]
+__all__ = ["MAX_BYTES", "decode", "read"]
 
 
 def read(path: str | os.PathLike[str]) -> str:

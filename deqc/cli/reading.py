@@ -28,7 +28,8 @@ class Report:
         """The text of a spec and the name that diagnostics show for it."""
         file = "<stdin>" if path == "-" else os.path.normpath(path)
         try:
-            data = click.get_binary_stream("stdin").read() if path == "-" else _bytes(path)
+            with click.open_file(path, "rb") as stream:
+                data = stream.read(sources.MAX_BYTES + 1)
             self.texts[file] = data.decode("utf-8", errors="replace")
             return sources.decode(data, file), file
         except OSError as fault:
@@ -51,11 +52,6 @@ class Report:
         click.echo(render_text(self.diagnostics, self.texts, color=_wants_color()).rstrip("\n"), err=True)
         if any(d.severity is Severity.ERROR for d in self.diagnostics):
             raise click.exceptions.Exit(1)
-
-
-def _bytes(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
 
 
 def _wants_color() -> bool:
