@@ -104,7 +104,7 @@ class Checker:
         both = f"{{sum: [identity, ${reference.name}]}}"
         hint = f"`${reference.name}` replaces the value before it; to combine both, write `{both}`"
         self.problems.add(
-            "E045", reference.span, f"{result} is dropped", hint=hint, related=[Related(span, "this result")]
+            "E049", reference.span, f"{result} is dropped", hint=hint, related=[Related(span, "this result")]
         )
 
     def _reference(self, reference: Reference, scope: Scope) -> None:

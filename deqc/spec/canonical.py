@@ -1,0 +1,187 @@
+"""The canonical form of a spec: equal for specs of equal meaning, and what its hash is taken of.
+
+Short forms are written out, constants and shapes folded into expressions, defaults filled in, rules and `each` expanded.
+Descriptions, places, unused blocks and the choice between `scale` and `scales` of one do not count; the version of the
+language does. Order is kept where it has a meaning: inputs, encoder values, parameters of blocks, branches, steps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from collections.abc import Mapping as Map
+from dataclasses import dataclass
+from typing import Any
+
+from deqc.fields import Field, Kind
+from deqc.ops import STEPS
+from deqc.settings import LANGUAGE
+from deqc.spec.expressions import Expression
+from deqc.spec.folding import Known, folded
+from deqc.spec.model import (
+    Argument,
+    Block,
+    Branches,
+    Computation,
+    Initial,
+    Literal,
+    Method,
+    Parameter,
+    Reference,
+    Sizes,
+    Spec,
+    Step,
+)
+from deqc.spec.shapes import shape_fields
+from deqc.spec.walk import steps
+
+
+def sha256(spec: Spec) -> str:
+    """The hash of the canonical form, as 64 hexadecimal digits."""
+    return hashlib.sha256(canonical(spec).encode()).hexdigest()
+
+
+def canonical(spec: Spec) -> str:
+    """The canonical form as one line of JSON."""
+    return json.dumps(_document(spec), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _document(spec: Spec) -> dict[str, Any]:
+    """The canonical form as data."""
+    known: Known = {**spec.constants, "scales": {"count": len(spec.scales)}}
+    scales = [{**shape_fields(scale.sizes), "index": index} for index, scale in enumerate(spec.scales)]
+    plain = _Writer(spec.blocks, known)
+    at = [_Writer(spec.blocks, {**known, "scale": scale}, index) for index, scale in enumerate(scales)]
+    post = spec.post_fuse_layers or (None,) * len(scales)
+    return {
+        "deqc": LANGUAGE,
+        "name": spec.name,
+        "kind": spec.kind,
+        "input": [[one.name, list(one.shape.sizes)] for one in spec.inputs],
+        "scales": [list(scale.sizes) for scale in spec.scales],
+        "blocks": {name: _block(spec.blocks[name], plain) for name in sorted(_used(spec))},
+        "encoder": [[name, plain.computation(one)] for name, one in spec.encoder],
+        "init": _initial(spec.initial, at),
+        "main_layers": [writer.computation(one) for writer, one in zip(at, spec.main_layers, strict=True)],
+        "mapping_layers": [
+            [
+                None if one is None else _Writer(spec.blocks, {**known, "from": source, "to": to}).computation(one)
+                for to, one in zip(scales, row, strict=True)
+            ]
+            for source, row in zip(scales, spec.mapping_layers, strict=True)
+        ],
+        "post_fuse_layers": [_post(one, writer) for writer, one in zip(at, post, strict=True)],
+        "head": None if spec.head is None else _Writer(spec.blocks, known, 0).computation(spec.head),
+        "solver": {
+            **_method(spec.solver.method),
+            "atol": spec.solver.atol,
+            "rtol": spec.solver.rtol,
+            "max_steps": spec.solver.max_steps,
+            "termination": [spec.solver.mode, spec.solver.norm],
+            "coupling": spec.solver.coupling,
+            "on_failure": spec.solver.on_failure,
+        },
+        "adjoint": {
+            **_method(spec.adjoint.method),
+            "linear_solver": None if spec.adjoint.linear_solver is None else _method(spec.adjoint.linear_solver),
+        },
+    }
+
+
+def _method(method: Method) -> dict[str, Any]:
+    return {"method": method.name, "options": dict(method.options)}
+
+
+def _block(block: Block, writer: _Writer) -> dict[str, Any]:
+    return {"params": [one.name for one in block.parameters], "body": writer.computation(block.body)}
+
+
+def _post(computation: Computation | None, writer: _Writer) -> Any:
+    written = None if computation is None else writer.computation(computation)
+    return None if written == [_IDENTITY] else written
+
+
+def _initial(initial: Initial, writers: Iterable[_Writer]) -> Any:
+    if initial.kind != "chains":
+        return initial.kind
+    written = [
+        None if one is None else writer.computation(one) for writer, one in zip(writers, initial.chains, strict=True)
+    ]
+    entries = [None if entry == [["zeros", {}]] else entry for entry in written]
+    return entries if any(entry is not None for entry in entries) else "zeros"
+
+
+def _used(spec: Spec) -> set[str]:
+    """The blocks that some section uses, directly or through others."""
+    sections: list[Computation | None] = [one for _, one in spec.encoder]
+    sections += [*spec.initial.chains, *spec.main_layers, *(spec.post_fuse_layers or ()), spec.head]
+    sections += [one for row in spec.mapping_layers for one in row]
+    waiting = [one for one in sections if one is not None]
+    found: set[str] = set()
+    while waiting:
+        for step in steps(waiting.pop()):
+            if step.name in spec.blocks and step.name not in found:
+                found.add(step.name)
+                block = spec.blocks[step.name]
+                waiting += [block.body, *(d for p in block.parameters if isinstance(d := p.default, Computation))]
+    return found
+
+
+_IDENTITY: list[Any] = ["identity", {}]
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """Writes computations where these numbers are known; `$z` is the scale of that index."""
+
+    blocks: Map[str, Block]
+    known: Known
+    scale: int | None = None
+
+    def computation(self, computation: Computation) -> list[Any]:
+        """A chain of steps; identities change nothing, and one stands for none."""
+        written = [self._reference(s) if isinstance(s, Reference) else self._step(s) for s in computation.steps]
+        return [step for step in written if step != _IDENTITY] or [_IDENTITY]
+
+    def _reference(self, reference: Reference) -> str:
+        index = self.scale if reference.name == "z" and reference.index is None else reference.index
+        return f"${reference.name}" if index is None else f"${reference.name}.{index}"
+
+    def _step(self, step: Step) -> list[Any]:
+        if step.name in self.blocks:
+            parameters = self.blocks[step.name].parameters
+            return [step.name, {one.name: self._given(one, step.arguments.get(one.name)) for one in parameters}]
+        fields = STEPS[step.name].fields
+        return [step.name, {one.name: self._field(one, step.arguments.get(one.name)) for one in fields}]
+
+    def _given(self, parameter: Parameter, argument: Argument | None) -> Any:
+        value = parameter.default if argument is None else argument
+        return None if value is None else self._argument(value)
+
+    def _field(self, field: Field, argument: Argument | None) -> Any:
+        if argument is not None:
+            value = self._argument(argument)
+        elif field.kind is Kind.COMPUTATION and isinstance(field.default, str):
+            return [[field.default, {}]]
+        else:
+            value = list(field.default) if isinstance(field.default, tuple) else field.default
+        if field.each and isinstance(value, list) and len({json.dumps(one) for one in value}) == 1:
+            return value[0]
+        number = field.kind is Kind.NUMBER and isinstance(value, int) and not isinstance(value, bool)
+        return float(value) if number else value
+
+    def _argument(self, argument: Argument) -> Any:
+        if isinstance(argument, Computation):
+            return self.computation(argument)
+        if isinstance(argument, Branches):
+            return [self.computation(one) for one in argument.items]
+        if isinstance(argument, Sizes):
+            return [self._argument(one) for one in argument.items]
+        return self._literal(argument)
+
+    def _literal(self, literal: Literal) -> Any:
+        if not isinstance(literal.value, Expression):
+            return literal.value
+        value = folded(literal.value, self.known)
+        return str(value) if isinstance(value, Expression) else value
