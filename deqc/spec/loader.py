@@ -180,6 +180,7 @@ class _Composer:
                 place = items[-1].span
                 dash = Span(place.file, place.line, max(1, place.column - 1), place.line, place.column)
                 self._problems.add("E013", dash, "an empty list item", hint="write `null` where nothing is meant")
+                items[-1] = _Found(Scalar(None, "", True, dash), dash, 1, 0)
         span = self._extent(event, item, items)
         return _Found(Sequence(tuple(i.node for i in items), span), span, self._weight - before, _height(items))
 
@@ -204,6 +205,8 @@ class _Composer:
         for scalar in empty:
             hint = _missing_value(scalar.text, bool(event.flow_style), depth, scalar.text == last)
             self._problems.add("E013", scalar.span, f"{scalar.text!r} has no value", hint=hint)
+            # Both at the place of this mistake, so that what follows from it is known as such.
+            entries[str(scalar.value)] = Entry(*self._mended(scalar))
         span = self._extent(event, item, parts)
         return _Found(Mapping(tuple(entries.values()), span), span, self._weight - before, _height(parts))
 
@@ -227,6 +230,13 @@ class _Composer:
             self._problems.add("E010", key.span, f"the key {name!r} is given twice", related=related)
             return False
         return True
+
+    def _mended(self, key: Scalar) -> tuple[Scalar, Scalar]:
+        """Of a key without a value: `linear:64` as it was meant, else the key with null."""
+        name, colon, rest = key.text.partition(":")
+        if not (colon and name and rest and key.plain):
+            return key, Scalar(None, "", True, key.span)
+        return Scalar(name, name, True, key.span), Scalar(resolve(rest, key.span, Problems()), rest, True, key.span)
 
     def _extent(self, start: yaml.Event, end: yaml.Event, parts: list[_Found]) -> Span:
         """From the first character of a collection to its closing bracket or, without one, to its last part's end."""

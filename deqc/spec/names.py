@@ -76,7 +76,7 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
     by_folded = {candidate.lower().replace("-", "_"): candidate for candidate in sorted(candidates, reverse=True)}
     # The comparison is quadratic in the length; no name is so long.
     folded = name[: 2 * MAX_LENGTH].lower().replace("-", "_")
-    near = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.65)
     return by_folded[near[0]] if near else None
 
 
