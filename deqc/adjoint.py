@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 from deqc.ir.builder import Builder
 from deqc.ir.graph import Node, Program, body, depends, reachable
@@ -79,7 +81,12 @@ class _Reverse:
         else:
             self.autograd.append(node.op)
             for index, operand in enumerate(node.operands):
-                attributes = {"of": op, "constants": node.attributes, "result": node.type, "index": index}
+                attributes: dict[str, Any] = {
+                    "of": op,
+                    "constants": node.attributes,
+                    "result": node.type,
+                    "index": index,
+                }
                 self.full[operand].append(self.builder.make("autograd", g, *node.operands, **attributes))
 
     def _total(self, node: Node) -> Node | None:
@@ -110,7 +117,7 @@ class _Reverse:
     def _joined(self, node: Node, parts: list[_Part]) -> Node:
         """Cotangents of slices side by side, zeros between them."""
         merged, dim, size = self._merged(parts), parts[0].dim, node.type.shape[parts[0].dim]
-        if any(a.stop > b.start for a, b in zip(merged, merged[1:], strict=False)):
+        if any(a.stop > b.start for a, b in pairwise(merged)):
             padded = [
                 self.builder.make("pad", p.g, dim=dim, before=p.start, after=size - p.stop)
                 if p.stop - p.start < size
@@ -120,19 +127,11 @@ class _Reverse:
             return self.builder.make("sum", *padded)
         pieces, position = list[Node](), 0
         for part in merged:
-            if part.start > position:
-                pieces.append(self._zeros(part.g, dim, part.start - position))
-            pieces.append(part.g)
+            last = part is merged[-1]
+            gap: dict[str, Any] = {"before": part.start - position, "after": size - part.stop if last else 0}
+            pieces.append(self.builder.make("pad", part.g, dim=dim, **gap) if any(gap.values()) else part.g)
             position = part.stop
-        if position < size:
-            pieces.append(self._zeros(merged[-1].g, dim, size - position))
         return pieces[0] if len(pieces) == 1 else self.builder.make("concat", *pieces, dim=dim)
-
-    def _zeros(self, g: Node, dim: int, size: int) -> Node:
-        shape = tuple(size if i == dim else n for i, n in enumerate(g.type.shape))
-        slim = self.builder.make("slice", g, dim=dim, start=0, stop=1) if g.type.shape[dim] > 1 else g
-        gone = self.builder.make("times", slim, by=0.0)
-        return gone if size == 1 else self.builder.make("concat", *[gone] * size, dim=dim) if shape else gone
 
     def _packed(self, parts: list[_Part]) -> Node:
         """Cotangents of the scales, packed."""

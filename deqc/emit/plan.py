@@ -123,6 +123,7 @@ class Plan:
     start_reads_inputs: bool
     functional: bool  # whether some body uses torch.nn.functional as F
     pad: bool  # whether some body uses torch.nn.functional.pad as _pad
+    functions: tuple[str, ...]  # the module's own helper functions that some body calls
     autograd_rules: bool  # whether vjp or pullback calls _vjp for an op without a rule
     solver: SolverPlan
     adjoint: AdjointPlan

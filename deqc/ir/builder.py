@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from deqc.diagnostics import Span
-from deqc.ir.graph import LEAVES, Node, Program
+from deqc.ir.graph import LEAVES, Node, Program, body, reachable
 from deqc.ops import OPS
 from deqc.types import Type
 
@@ -38,6 +38,15 @@ class Builder:
         if same or node.op in LEAVES:
             return self._keep(node)
         return self.make(node.op, *operands, hint=node.hint, span=node.span, **node.attributes)
+
+    def renamed(self, node: Node, hint: str) -> Node:
+        """The node under another name, if it was made last, so that nothing reads it yet; else as it is."""
+        if node.leaf or self.nodes[-1] is not node:
+            return node
+        self._present.discard(node)
+        self.nodes[-1] = named = replace(node, hint=hint)
+        self._present.add(named)
+        return named
 
     def _keep(self, node: Node) -> Node:
         if self._share and (node.leaf or OPS[node.op].pure):
@@ -75,7 +84,21 @@ def rebuild(program: Program, visit: Visit, share: bool = False) -> Program:
         f=new[program.f],
         start=new[program.start] if program.start else None,
         head=new[program.head] if program.head else None,
+        encoded=tuple(new[n] for n in program.encoded),
         hidden=tuple(new[n] for n in program.hidden),
+    )
+
+
+def pruned(program: Program) -> Program:
+    """The program without the nodes that no result needs, and without weights that f does not read."""
+    used = {operand for node in body(program) for operand in node.operands} | {program.f}
+    program = replace(program, boundary=tuple(node for node in program.boundary if node in used))
+    needed = set(reachable(program.roots)) | {*program.inputs, program.state, program.solution}
+    return replace(
+        program,
+        nodes=tuple(node for node in program.nodes if node in needed),
+        encoded=tuple(e for e in program.encoded if e in needed),
+        hidden=tuple(h for h in program.hidden if h in needed),
     )
 
 

@@ -71,6 +71,7 @@ class Program:
     start_kind: str  # zeros | step | chains
     start: Node | None
     head: Node | None
+    encoded: tuple[Node, ...] = ()  # the encoder's values
     hidden: tuple[Node, ...] = ()  # h_i, what the main layers make, one a scale
     notes: tuple[str, ...] = field(default=())  # what each pass did, in its own words
 

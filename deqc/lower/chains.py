@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from deqc.diagnostics import Problems, Related, Span
@@ -42,7 +42,7 @@ class Chains:
                 assert isinstance(name, Literal)
                 scope = scope.naming(str(name.value), x)
                 if x is not None and not x.hint:
-                    x = self._named(x, str(name.value))
+                    x = self.builder.renamed(x, str(name.value))
                     scope = scope.naming(str(name.value), x)
             else:
                 count = used.get(step.name, 0)
@@ -52,13 +52,6 @@ class Chains:
             if x is None:
                 return None
         return x
-
-    def _named(self, node: Node, hint: str) -> Node:
-        """The node under the name that its author gave it; nobody has read it yet but what made it."""
-        if node.leaf or self.builder.nodes[-1] is not node:
-            return node
-        self.builder.nodes[-1] = named = replace(node, hint=hint)
-        return named
 
     def _read(self, reference: Reference, scope: Scope) -> Node | None:
         if reference.name == "z":

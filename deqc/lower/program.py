@@ -86,6 +86,7 @@ class _Lowering:
             start_kind=self.spec.initial.kind,
             start=start,
             head=head,
+            encoded=tuple(self.encoded),
             hidden=tuple(v for v in h if v is not None),
         )
 
@@ -125,6 +126,7 @@ class _Lowering:
         for name, computation in self.spec.encoder:
             value = self.chains.lower(computation, only, f"encoder.{name}", self._scope("encoder"))
             if value is not None:
+                value = self.builder.renamed(value, name)
                 self.encoded.append(value)
             self.values = {**self.values, name: value}
 

@@ -18,7 +18,7 @@ class Autograd(Op):
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
         """That of the operand."""
-        return types[1 + attributes["index"]]
+        return types[1 + int(attributes["index"])]
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """`_vjp(lambda v: op(v), x)[1](g)[0]`."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TypeAlias
 
-ATOM, UNARY, PRODUCT, SUM, COMPARE = range(5)  # how tightly an expression binds, tightest first
+ATOM, UNARY, MATMUL, PRODUCT, SUM, COMPARE = range(6)  # how tightly an expression binds, tightest first
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ def binding(code: Code) -> int:
 
 
 def literal(value: object) -> Text:
-    """A Python literal. Tuples of one get their comma; floats keep every digit."""
+    """A Python literal. Floats keep every digit; text is escaped, whatever it holds."""
+    if isinstance(value, str):
+        return Text(json.dumps(value, ensure_ascii=True))
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0:
         return Text(repr(value), UNARY)
     return Text(repr(value))
@@ -115,8 +118,8 @@ def compare(a: Code, operator: str, b: Code) -> Infix:
 
 
 def matmul(a: Code, b: Code) -> Infix:
-    """`a @ b`."""
-    return Infix("@", (a, b), PRODUCT)
+    """`a @ b`, with parentheses around products: few readers know which of * and @ goes first."""
+    return Infix("@", (a, b), MATMUL)
 
 
 _NODES = (Text, Call, Attribute, Items, Index, Infix, Keyword)

@@ -8,7 +8,7 @@ from typing import Any
 
 from deqc.fields import Field, Kind
 from deqc.ops.base import Attributes, Layer, Make, Op, ShapeError, Value, short, spatial
-from deqc.ops.code import Code, Text, call, literal
+from deqc.ops.code import Code, call, literal
 from deqc.ops.shapes import images
 from deqc.types import Type
 
@@ -147,7 +147,6 @@ class Conv2d(Op):
         if attributes["padding_mode"] != "zeros":
             options["padding_mode"] = attributes["padding_mode"]
         text = "".join(f", {name}={literal(value).text}" for name, value in options.items())
-        text = text.replace("'", '"')
         parameters = (("weight", (out, channels // groups, *kernel)), ("bias", (out,)))[: 1 + bias]
         return Layer(f"nn.Conv2d({channels}, {out}, {short(kernel)}{text})", parameters)
 
@@ -186,8 +185,7 @@ class Conv2d(Op):
         x, geometry = operands[0], _geometry(attributes)
         if attributes["padding_mode"] != "zeros" and "padding" in geometry:
             ph, pw = padding_of(attributes)
-            mode = literal(attributes["padding_mode"]).text.replace("'", '"')
-            x = call("F.pad", x, literal((pw, pw, ph, ph)), mode=Text(mode))
+            x = call("F.pad", x, literal((pw, pw, ph, ph)), mode=attributes["padding_mode"])
             del geometry["padding"]
         return call("F.conv2d", x, *operands[1:], **geometry)
 

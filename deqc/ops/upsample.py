@@ -7,7 +7,7 @@ from typing import Any
 
 from deqc.fields import Field, Kind
 from deqc.ops.base import Attributes, Make, Op, Value
-from deqc.ops.code import Code, Text, call
+from deqc.ops.code import Code, call
 from deqc.ops.shapes import images
 from deqc.types import Type
 
@@ -57,7 +57,7 @@ class Upsample(Op):
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """`F.interpolate(x, scale_factor=2)`."""
-        mode = {} if attributes["mode"] == "nearest" else {"mode": Text('"bilinear"')}
+        mode = {} if attributes["mode"] == "nearest" else {"mode": "bilinear"}
         return call("F.interpolate", operands[0], scale_factor=float(attributes["factor"]), **mode)
 
     def rule(self, node: Value) -> bool:

@@ -16,6 +16,8 @@ class Zeros(Op):
     name = "zeros"
     summary = "A state of zeros; only in `init`."
     where = frozenset({INIT})
+    rows = False
+    repeats = True
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
         """The shape asked for."""

@@ -94,7 +94,8 @@ def _stack(builder: Builder, node: Node, x: Node, weights: list[tuple[Node, ...]
             w[1] if len(w) == 2 else builder.make("zeros", w[0], shape=(w[0].type.shape[0],), batched=False)
             for w in weights
         ]
-        bias = [builder.make("concat", *parts, dim=0, batched=False)]
+        flat = [piece for part in parts for piece in (part.operands if part.op == "concat" else (part,))]
+        bias = [builder.make("concat", *flat, dim=0, batched=False)]
     attributes = {k: v for k, v in node.attributes.items() if k not in ("layer", "out", "bias")}
     return builder.make(
         node.op, x, weight, *bias, **attributes, out=weight.type.shape[0], bias=bool(bias), span=node.span

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from deqc.ir.builder import Builder, noted
+from deqc.ir.builder import Builder, noted, pruned
 from deqc.ir.graph import Node, Program, body, depends
 from deqc.ops import OPS
 
@@ -25,11 +25,11 @@ def pack(program: Program) -> Program:
         return program
     try:
         vectors = _Vectors(program)
-        vectors.join(program.hidden)
+        vectors.place(program.hidden)
         f = vectors.join(program.f.operands)
     except _UnlikeError as unlike:
         return noted(program, f"pack: the scales stay apart, {unlike}")
-    packed = replace(program, nodes=tuple(vectors.builder.nodes), f=f, hidden=())
+    packed = pruned(replace(program, nodes=tuple(vectors.builder.nodes), f=f, hidden=()))
     cost = sum(OPS[n.op].flops(n.attributes, [o.type for o in n.operands], n.type) for n in body(packed)) // 2
     if cost > LIMIT:
         return noted(program, f"pack: the scales stay apart, packed they would cost {cost} multiply-adds a sample")
@@ -65,6 +65,12 @@ class _Vectors:
                 if value is not None:
                     self.homes.setdefault(value, (self.made[key], start))
         return self.made[key]
+
+    def place(self, values: tuple[Node, ...]) -> None:
+        """Joins values that are read as parts of one vector: mappings read h_i there, whatever h_i is made of."""
+        vector = self.builder.renamed(self.join(values), "h")
+        self.made[tuple(map(id, values))] = vector
+        self.homes.update({value: (vector, start) for value, start in zip(values, self.starts, strict=True)})
 
     def _join(self, values: tuple[Node | None, ...]) -> Node:
         present = [v for v in values if v is not None]
@@ -137,11 +143,14 @@ class _Vectors:
                 key = self._form(term, k)
                 number = seen.get(key, 0)
                 seen[key] = number + 1
-                rows = lists.setdefault(key, [])
-                if number == len(rows):
-                    rows.append([None] * len(values))
-                rows[number][k] = term
-        joined = [self.join(tuple(row)) for rows in lists.values() for row in rows]
+                found = lists.setdefault(key, [])
+                if number == len(found):
+                    found.append([None] * len(values))
+                found[number][k] = term
+        rows = [tuple(row) for found in lists.values() for row in found]
+        if values in rows:
+            raise _UnlikeError("parts of different vectors are added")
+        joined = [self.join(row) for row in rows]
         if len(joined) == 1:
             return joined[0]
         return self.builder.make("sum", *joined)

@@ -1,0 +1,120 @@
+"""The stages of the compiler, in order; each reads only what the one before made.
+
+load       text            -> tree      YAML with positions                 deqc.spec.loader
+validate   tree            -> tree      JSON Schema                         deqc.spec.validate
+build      tree            -> Spec      names, short forms, structure       deqc.spec.build
+lower      Spec            -> Program   shapes; the meaning, as IR          deqc.lower
+choose     Spec, Program   -> settings  what `auto` becomes                 deqc.choose
+optimise   Program         -> Program   passes                              deqc.passes
+adjoint    Program         -> Adjoint   reverse mode of f, as IR            deqc.adjoint
+plan       Program, …      -> Plan      names and statements                deqc.emit.planner
+render     Plan            -> text      templates                           deqc.emit.render
+check      text            -> text      the output holds nothing unsafe     deqc.emit.check
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from deqc.adjoint import Adjoint as Derivatives
+from deqc.adjoint import adjoint as differentiate
+from deqc.choose import adjoint_plan, choose, solver_plan
+from deqc.diagnostics import Diagnostic, Problems, SpecError
+from deqc.emit.check import check_output
+from deqc.emit.plan import Plan
+from deqc.emit.planner import Identity, plan
+from deqc.emit.render import render
+from deqc.ir.graph import Program
+from deqc.lower import lower
+from deqc.passes import optimise
+from deqc.spec.build import build
+from deqc.spec.canonical import sha256
+from deqc.spec.loader import load
+from deqc.spec.model import Adjoint, Solver, Spec
+from deqc.spec.validate import validate
+from deqc.version import __version__
+
+ADJOINT = "adjoint"  # the name by which generated derivatives are switched off, beside those of the passes
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """All that one compilation knows; `source` is the module."""
+
+    spec: Spec
+    solver: Solver
+    adjoint: Adjoint
+    lowered: Program
+    program: Program
+    derivatives: Derivatives | None
+    plan: Plan
+    source: str
+    stages: tuple[tuple[str, Program], ...] = ()  # the program after each pass
+    warnings: tuple[Diagnostic, ...] = field(default=())
+
+    @property
+    def module_name(self) -> str:
+        """The name of the module's file, without `.py`: the model's in snake case."""
+        return snake_case(self.spec.name)
+
+
+def compile_text(text: str, file: str, disable: frozenset[str] = frozenset()) -> Compilation:
+    """Compiles a spec; `disable` names passes to leave out, and `adjoint`.
+
+    Raises:
+        SpecError: the spec is wrong; holds every mistake.
+    """
+    problems = Problems()
+    spec = _spec(text, file, problems)
+    lowered = lower(spec, problems)
+    problems.raise_errors()
+    assert lowered is not None
+    solver, adjoint = choose(spec, lowered, problems)
+    problems.raise_errors()
+    stages = [("lowering", lowered)]
+    program = optimise(lowered, disable, lambda name, after: stages.append((name, after)))
+    derivatives = None if ADJOINT in disable else differentiate(program)
+    identity = Identity(__version__, spec.name, sha256(spec), spec.description)
+    flat = plan(identity, lowered, program, derivatives, solver_plan(solver), adjoint_plan(adjoint))
+    source = render(flat)
+    check_output(source)
+    return Compilation(
+        spec=spec,
+        solver=solver,
+        adjoint=adjoint,
+        lowered=lowered,
+        program=program,
+        derivatives=derivatives,
+        plan=flat,
+        source=source,
+        stages=tuple(stages),
+        warnings=problems.sorted(),
+    )
+
+
+def check_text(text: str, file: str) -> list[Diagnostic]:
+    """All that is wrong or doubtful in a spec, in reading order; checks as much as `compile_text` does."""
+    problems = Problems()
+    try:
+        spec = _spec(text, file, problems)
+        lowered = lower(spec, problems)
+        if lowered is not None:
+            choose(spec, lowered, problems)
+    except SpecError as error:
+        return list(error.diagnostics)
+    return list(problems.sorted())
+
+
+def _spec(text: str, file: str, problems: Problems) -> Spec:
+    root = load(text, file)
+    validate(root, problems)
+    spec = build(root, problems)
+    problems.raise_errors()
+    assert spec is not None
+    return spec
+
+
+def snake_case(name: str) -> str:
+    """`MultiScaleToy` -> `multi_scale_toy`, `DeqLM2` -> `deq_lm2`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

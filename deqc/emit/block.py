@@ -1,0 +1,110 @@
+"""Nodes as the statements of one function: what is used once and short stands where it is used, the rest has a name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from deqc.emit.layout import statement
+from deqc.emit.naming import SECTIONS, Namer, wish
+from deqc.ir.graph import Node, reachable
+from deqc.ops import OPS
+from deqc.ops.code import Attribute, Call, Code, Index, Items, Text, flat
+
+LONGEST = 72  # of an expression inside another
+DEEPEST = 3
+LISTED = 3  # parameters side by side, from which a list of their layers is clearer than a list of themselves
+
+
+class Block:
+    """The statements that compute some nodes out of given ones."""
+
+    def __init__(
+        self,
+        roots: tuple[Node, ...],
+        given: Mapping[Node, Code],
+        reserved: frozenset[str],
+        indent: int,
+        wishes: Mapping[Node, str] | None = None,
+        cotangents: frozenset[Node] = frozenset(),
+        layers: bool = False,
+    ) -> None:
+        self.lines: list[str] = []
+        self._codes: dict[Node, Code] = dict(given)
+        self._depth: dict[Node, int] = {}
+        self._namer = Namer(reserved)
+        self._indent = indent
+        self._wishes = wishes or {}
+        self._cotangents = cotangents
+        self._layers = layers
+        order = tuple(reachable(roots, frozenset(given)))
+        self._lists: dict[tuple[str, ...], str] = {}
+        self._uses = Counter(o for node in order for o in node.operands)
+        self._uses.update(roots)
+        self._repeated = {o for node in order if OPS[node.op].repeats for o in node.operands}
+        self._roots = set(roots)
+        self.functions = {f for node in order if (f := OPS[node.op].function)}
+        self.texts: list[str] = []
+        for node in order:
+            self._emit(node)
+
+    def code(self, node: Node) -> Code:
+        """The expression that stands for a node after the statements."""
+        return self._codes[node]
+
+    def returned(self, code: Code) -> tuple[str, ...]:
+        """All statements, and `return` of an expression."""
+        self.texts.append(flat(code))
+        return (*self.lines, *statement("return ", code, self._indent))
+
+    def _emit(self, node: Node) -> None:
+        operands = tuple(self._codes[o] for o in node.operands)
+        called = self._layers and self._whole_layer(node)
+        if called:
+            code: Code = Call(layer_code(node.attributes["layer"]), operands[:1])
+        else:
+            code = OPS[node.op].emit(node.attributes, node.type, *operands)
+            code = self._listed(node, code)
+        depth = 1 + max((self._depth.get(o, 0) for o in node.operands), default=0)
+        text = flat(code)
+        plain = isinstance(code, (Text, Attribute)) and text.replace(".", "").replace("_", "").isalnum()
+        long = len(text) > LONGEST or depth > DEEPEST
+        if plain or (self._uses[node] == 1 and node not in self._repeated and (node in self._roots or not long)):
+            self._codes[node] = code
+            self._depth[node] = depth
+            return
+        name = self._namer.fresh(self._wishes.get(node) or wish(node, node in self._cotangents))
+        self.lines.extend(statement(f"{name} = ", code, self._indent))
+        self.texts.append(text)
+        self._codes[node] = Text(name)
+
+    def _listed(self, node: Node, code: Code) -> Code:
+        """A list of one parameter of several layers, as a comprehension over a list of the layers that has a name."""
+        operands = node.operands
+        names = {o.attributes["name"] if o.op == "parameter" else None for o in operands}
+        if not self._layers or len(operands) < LISTED or len(names) != 1 or None in names or not isinstance(code, Call):
+            return code
+        paths = tuple(str(o.attributes["layer"]) for o in operands)
+        if paths not in self._lists:
+            section = SECTIONS[paths[0].partition(".")[0]]
+            name = self._lists[paths] = self._namer.fresh(f"{section}_layers")
+            layers = Items(tuple(layer_code(path) for path in paths))
+            self.lines.extend(statement(f"{name} = ", layers, self._indent))
+        listed = Text(f"[layer.{names.pop()} for layer in {self._lists[paths]}]")
+        return Call(code.function, tuple(listed if isinstance(a, Items) else a for a in code.arguments))
+
+    @staticmethod
+    def _whole_layer(node: Node) -> bool:
+        """Whether the node reads one layer's own parameters, so that the layer itself may be called."""
+        path = node.attributes.get("layer")
+        leaves = node.operands[1:]
+        return path is not None and all(n.op == "parameter" and n.attributes["layer"] == path for n in leaves)
+
+
+def layer_code(path: str) -> Code:
+    """`self.main_layers["0"]["linear"]`."""
+    section, *keys = path.split(".")
+    code: Code = Attribute(Text("self"), section)
+    for key in keys:
+        code = Index(code, f'"{key}"')
+    return code

@@ -1,0 +1,79 @@
+"""Deqc reads its own output before anyone runs it: only the statements, imports and names that modules are made of.
+
+A name or a text of a spec can never become code; this is the second lock on that door.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+
+IMPORTS = {
+    "enum": None,
+    "math": None,
+    "warnings": None,
+    "torch": {"Tensor", "nn"},
+    "torch._functorch.config": None,
+    "torch.nn.functional": {"pad"},
+    "collections.abc": {"Callable", "Sequence", "Iterator"},
+    "dataclasses": {"dataclass", "field", "replace"},
+    "typing": {"Any", "ClassVar", "NamedTuple", "TypeAlias", "cast", "Protocol", "Literal"},
+}
+STATEMENTS = (
+    ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Return, ast.Assign, ast.AnnAssign, ast.AugAssign,
+    ast.For, ast.While, ast.If, ast.With, ast.Raise, ast.Try, ast.Expr, ast.Pass, ast.Break, ast.Continue,
+)  # fmt: skip
+BUILTINS = frozenset(
+    "all any bool classmethod dict enumerate filter float getattr hasattr int isinstance len list map max min next object "
+    "property range reversed set sorted staticmethod str sum super tuple zip "
+    "IndexError RuntimeError ValueError TypeError ArithmeticError NotImplementedError".split()
+)
+DUNDERS = frozenset({"__init__", "__name__", "__class__", "__members__"})
+
+
+class UnsafeOutputError(AssertionError):
+    """The generated code holds something that no module should: a defect of deqc."""
+
+
+def check_output(source: str) -> None:
+    """Raises UnsafeOutputError where the source is not what a generated module may be."""
+    tree = ast.parse(source)
+    known = _known(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt) and not isinstance(node, STATEMENTS):
+            raise UnsafeOutputError(f"line {node.lineno}: a statement of the kind {type(node).__name__}")
+        if isinstance(node, (ast.Await, ast.Yield, ast.YieldFrom)):
+            raise UnsafeOutputError(f"line {node.lineno}: an expression of the kind {type(node).__name__}")
+        if isinstance(node, ast.Import):
+            _need(all(a.name in IMPORTS for a in node.names), node, "import")
+        if isinstance(node, ast.ImportFrom):
+            allowed = IMPORTS.get(node.module or "") or set()
+            _need(not node.level and all(a.name in allowed for a in node.names), node, "import")
+        if isinstance(node, ast.Attribute) and node.attr.startswith("__"):
+            _need(node.attr in DUNDERS, node, f"attribute {node.attr}")
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            _need(node.id in known or node.id in BUILTINS, node, f"name {node.id}")
+
+
+def _known(tree: ast.Module) -> set[str]:
+    """Every name that the module itself binds; none of them may hide a builtin that it does not mean to."""
+    known: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.alias):
+            known.add((node.asname or node.name).split(".")[0])
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            known.add(node.name)
+        elif isinstance(node, ast.arg):
+            known.add(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            known.add(node.id)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            known.add(node.name)
+    return known - {
+        name for name in ("eval", "exec", "compile", "open", "globals", "__import__") if hasattr(builtins, name)
+    }
+
+
+def _need(holds: bool, node: ast.AST, what: str) -> None:
+    if not holds:
+        raise UnsafeOutputError(f"line {getattr(node, 'lineno', '?')}: {what} is not one that a module may use")

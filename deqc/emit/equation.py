@@ -1,0 +1,59 @@
+"""The model's equation as a reader would write it, for the docstring of the module."""
+
+from __future__ import annotations
+
+from deqc.emit.layout import WIDTH
+from deqc.ir.graph import Node, Program
+from deqc.types import show
+
+
+def equation(program: Program) -> tuple[str, ...]:
+    """z* = f(z*, x) in the names of the ops, by scale where there are several; shortened where it is long."""
+    known: dict[Node, str] = {program.state: "z", program.solution: "z*"}
+    known |= {i: i.attributes["name"] for i in program.inputs}
+    known |= {e: e.hint for e in program.encoded if e.hint and not e.leaf}
+    single = len(program.scales) == 1
+    for node in program.nodes:
+        if node.op == "unpack" and node.operands[0] is program.state:
+            index = next(k for k, s in enumerate(program.scales) if s.start == node.attributes["start"])
+            known[node] = "z" if single else f"z_{index}"
+    lines: list[str] = []
+    if single:
+        value = program.f.operands[0] if program.f.op == "pack" else program.f
+        arguments = ", ".join(["z", *(i.attributes["name"] for i in program.inputs)])
+        lines.append(f"z* = f(z*, {arguments.removeprefix('z, ')}),   f({arguments}) = {_text(value, known)}")
+    else:
+        for k, h in enumerate(program.hidden):
+            lines.append(f"h_{k} = {_text(h, known)}")
+            known.setdefault(h, f"h_{k}")
+        values = program.f.operands if program.f.op == "pack" else (program.f,)
+        lines += [f"f_{k} = {_text(v, known, top=True)}" for k, v in enumerate(values)]
+    return tuple(line if len(line) + 4 <= WIDTH else line[: WIDTH - 8] + " …" for line in ("    " + x for x in lines))
+
+
+def _text(node: Node, known: dict[Node, str], top: bool = False) -> str:
+    if node in known:
+        return known[node]
+    if node.op == "parameter":
+        return str(node.attributes["name"])
+    if node.op == "sum":
+        return " + ".join(_text(o, known) for o in node.operands)
+    operands = [o for o in node.operands if o.op != "parameter"]
+    if node.op == "mul":
+        return " · ".join(_held(_text(o, known)) for o in operands)
+    if node.op == "times":
+        return f"{node.attributes['by']} · {_held(_text(operands[0], known))}"
+    if node.op == "plus":
+        return f"{_text(operands[0], known)} + {node.attributes['by']}"
+    if node.op == "dropout_mask":
+        return "mask"
+    return f"{node.op}({', '.join(_text(o, known) for o in operands)})"
+
+
+def _held(text: str) -> str:
+    return f"({text})" if " + " in text else text
+
+
+def shapes(program: Program) -> str:
+    """The scales: `(4), (3), (2), (1)`."""
+    return ", ".join(show(s.shape) for s in program.scales)

@@ -1,0 +1,123 @@
+"""Names in generated code: from the spec where it gives one, else from what the value is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from deqc.ir.graph import Node, Program, reachable
+
+SECTIONS = {
+    "main_layers": "main",
+    "mapping_layers": "mapping",
+    "post_fuse_layers": "post",
+    "encoder": "encoder",
+    "head": "head",
+    "init": "start",
+}
+_TAKEN = {"count", "index"}  # methods of tuple
+_COMMON = {
+    "sum": "total",
+    "mul": "product",
+    "slice": "part",
+    "abs": "size",
+    "exp": "grown",
+    "concat": "joined",
+    "unpack": "v",
+    "pack": "packed",
+    "flatten": "row",
+    "reshape": "view",
+    "times": "scaled",
+    "plus": "shifted",
+    "linear": "p",
+    "conv2d": "c",
+    "rows": "blocks",
+    "dropout_mask": "mask",
+    "fold": "folded",
+}
+
+
+class Namer:
+    """Gives each value of one block a name of its own."""
+
+    def __init__(self, reserved: Iterable[str]) -> None:
+        self._taken = set(reserved)
+
+    def fresh(self, wish: str) -> str:
+        """The wish, or the wish with a number."""
+        name, number = wish, 0
+        while name in self._taken:
+            number += 1
+            name = f"{wish}_{number}"
+        self._taken.add(name)
+        return name
+
+
+def wish(node: Node, cotangent: bool = False) -> str:
+    """The name a value would like to have."""
+    if node.hint:
+        return node.hint
+    if node.op.endswith("_derivative"):
+        return f"d_{wish(node.operands[0])}"
+    if node.op.endswith("_scale"):
+        return "scale"
+    if cotangent:
+        return "g"
+    if node.op.endswith("_norm"):
+        return "normed"
+    return _COMMON.get(node.op, "a" if len(node.operands) == 1 else node.op)
+
+
+def field_names(program: Program) -> dict[Node, str]:
+    """The fields of Weights: the shortest part of a parameter's path that tells it from the others."""
+    leaves = [n for n in program.boundary if n.op == "parameter"]
+    names: dict[Node, str] = {}
+    namer = Namer(_TAKEN)
+    short = _shortest(leaves)
+    for node in program.boundary:
+        names[node] = namer.fresh(short.get(node) or _field(node))
+    return names
+
+
+def _field(node: Node) -> str:
+    if node.hint:
+        return node.hint
+    below = list(reachable((node,)))
+    if any(n.op == "input" for n in below):
+        return "inject"
+    sections = dict.fromkeys(_tokens(n)[0] for n in below if n.op == "parameter")
+    name = "_".join(sections) or "constant"
+    return f"{name}_bias" if node.type.rank == 1 else name
+
+
+def _tokens(leaf: Node) -> list[str]:
+    section, *rest = leaf.attributes["layer"].split(".")
+    return [SECTIONS[section], *rest, leaf.attributes["name"]]
+
+
+def _shortest(leaves: list[Node]) -> dict[Node, str]:
+    names: dict[Node, str] = {}
+    for leaf in leaves:
+        tokens = _tokens(leaf)
+        for count in range(1, len(tokens) + 1):
+            tail = tokens[-count:]
+            same = [other for other in leaves if _tokens(other)[-count:] == tail]
+            if len(same) == 1 and not tail[0].isdigit():
+                break
+        names[leaf] = "_".join(tail)
+    return names
+
+
+def origin(node: Node) -> str:
+    """Where a weight comes from, in a few words; empty where its name says it."""
+    if node.op == "parameter":
+        return f"{node.attributes['layer']}.{node.attributes['name']}"
+    below = list(reachable((node,)))
+    leaves = [n for n in below if n.op == "parameter"]
+    if not leaves or any(n.op == "input" for n in below):
+        return ""
+    if len(leaves) == 1:
+        return f"from {leaves[0].attributes['layer']}.{leaves[0].attributes['name']}"
+    sections = " and ".join(dict.fromkeys(leaf.attributes["layer"].split(".")[0] for leaf in leaves))
+    kind = "biases" if node.type.rank == 1 else "weights"
+    blocks = " in blocks" if node.op == "rows" else ""
+    return f"{len(leaves)} {kind} of {sections}{blocks}"

@@ -1,0 +1,277 @@
+"""From the optimised program and its adjoint to the plan of a module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from math import prod
+
+from deqc.adjoint import Adjoint
+from deqc.emit.block import Block, layer_code
+from deqc.emit.equation import equation, shapes
+from deqc.emit.layout import statement
+from deqc.emit.naming import Namer, field_names, origin, wish
+from deqc.emit.plan import (
+    AdjointPlan,
+    Argument,
+    Derivatives,
+    Lines,
+    Locals,
+    Member,
+    Plan,
+    ScalePlan,
+    SectionPlan,
+    SolverPlan,
+)
+from deqc.emit.render import adjoint_text, solver_text
+from deqc.ir.graph import Node, Program, depends, reachable
+from deqc.ops.code import Attribute, Call, Code, Items, Text, call
+
+IN_FUNCTIONS = frozenset({"z", "u", "w", "at", "f", "F", "torch", "nn", "vjp", "linearize", "pullback", "jacobian"})
+IN_METHODS = frozenset({"self", "z", "f", "F", "torch", "nn", "equilibrium", "pack", "unpack", "Weights", "Encoded"})
+LINE = 96  # columns of a class's own lines in the docstring
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the header of a module says of its origin."""
+
+    deqc_version: str
+    spec_name: str
+    spec_sha256: str
+    description: str | None
+
+
+def plan(
+    identity: Identity,
+    source: Program,
+    program: Program,
+    adjoint: Adjoint | None,
+    solver: SolverPlan,
+    adjoint_plan: AdjointPlan,
+) -> Plan:
+    """The plan; `source` is the program before optimisation, which still reads like the spec."""
+    return _Planner(identity, source, program, adjoint, solver, adjoint_plan).plan()
+
+
+@dataclass
+class _Planner:
+    identity: Identity
+    source: Program
+    program: Program
+    adjoint: Adjoint | None
+    solver: SolverPlan
+    adjoint_plan: AdjointPlan
+    functions: set[str] = field(default_factory=set)
+    texts: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.fields = field_names(self.program)
+        self.inputs = [str(i.attributes["name"]) for i in self.program.inputs]
+        names = Namer(IN_METHODS | set(self.inputs))
+        self.locals = Locals(*(names.fresh(n) for n in ("w", "u0", "e", "record")))
+        self.encoded = self._encoded()
+        namer = Namer(())
+        self.encoded_names = {e: namer.fresh(e.hint or "encoded") for e in self.encoded}
+
+    def plan(self) -> Plan:
+        """Every body, then what is known once all of them are written."""
+        program = self.program
+        f = self._function((program.f,), lambda b: b.code(program.f))
+        derivatives = self._derivatives()
+        encode = self._encode()
+        weights = self._weights()
+        start = self._method((program.start,), lambda b: b.code(program.start)) if program.start else ()  # type: ignore[arg-type]
+        head: Lines = ()
+        if program.head is not None:
+            head = self._head(program.head)
+        sections = self._sections()
+        code = "\n".join([*self.texts, *f, *weights, *head, *start, *encode])
+        return Plan(
+            deqc_version=self.identity.deqc_version,
+            spec_name=self.identity.spec_name,
+            spec_sha256=self.identity.spec_sha256,
+            class_name=program.name,
+            title=self._title(),
+            class_doc="The model; parameters are named by their place in the spec.",
+            inputs=tuple(Argument(n, str(i.type)) for n, i in zip(self.inputs, program.inputs, strict=True)),
+            scales=tuple(ScalePlan(s.shape, s.start, s.stop) for s in program.scales),
+            single=len(program.scales) == 1,
+            size=program.size,
+            images=any(len(s.shape) == 3 for s in program.scales),
+            weights=tuple(Member(self.fields[n], _comment(n)) for n in program.boundary),
+            f=f,
+            derivatives=derivatives,
+            sections=sections,
+            locals=self.locals,
+            encoded=tuple(Member(self.encoded_names[e], str(e.type)) for e in self.encoded),
+            encode=encode,
+            weights_body=weights,
+            start=program.start_kind,
+            start_body=start,
+            head=head,
+            head_reads_inputs=bool(program.head and self._reads_inputs(program.head)),
+            head_shape=str(program.head.type) if program.head else "",
+            start_reads_inputs=bool(program.start and self._reads_inputs(program.start)),
+            functional="F." in code or "_rows" in self.functions,
+            pad=False,
+            functions=tuple(sorted(self.functions)),
+            autograd_rules="_vjp(" in code,
+            solver=self.solver,
+            adjoint=self.adjoint_plan,
+        )
+
+    # bodies of functions: f, linearize, vjp, pullback
+
+    def _weights_given(self) -> dict[Node, Code]:
+        return {n: Attribute(Text("w"), name) for n, name in self.fields.items()}
+
+    def _function(
+        self,
+        roots: tuple[Node, ...],
+        result: Callable[[Block], Code],
+        given: dict[Node, Code] | None = None,
+        cotangents: frozenset[Node] = frozenset(),
+    ) -> Lines:
+        known = {self.program.state: Text("z"), **self._weights_given()} if given is None else given
+        return self._finished(Block(roots, known, IN_FUNCTIONS, 4, cotangents=cotangents), result)
+
+    def _finished(self, block: Block, result: Callable[[Block], Code]) -> Lines:
+        lines = block.returned(result(block))
+        self.functions |= block.functions
+        self.texts += block.texts
+        return lines
+
+    def _derivatives(self) -> Derivatives | None:
+        if self.adjoint is None:
+            return None
+        adjoint, boundary = self.adjoint, self.program.boundary
+        given: dict[Node, Code] = {self.program.state: Text("z"), **self._weights_given()}
+        block = Block(adjoint.shared, given, IN_FUNCTIONS, 4)
+        namer = Namer({"count", "index"})
+        members = {n: namer.fresh(self.fields.get(n) or _member(n, block)) for n in adjoint.shared}
+        moving = depends(adjoint.nodes, adjoint.u)
+        at: dict[Node, Code] = {n: Attribute(Text("at"), name) for n, name in members.items()}
+        linearize: Lines = ()
+        if members:
+            linearize = self._finished(block, lambda b: call("Linearization", *(b.code(n) for n in adjoint.shared)))
+        weights = self._weights_given()
+        inside: dict[Node, Code] = {adjoint.u: Text("u"), **weights, **at}
+        vjp = self._function((adjoint.vjp,), lambda b: b.code(adjoint.vjp), inside, moving)
+        known: dict[Node, Code] = {adjoint.u: Text("u"), self.program.state: Text("z"), **at, **weights}
+        roots = tuple(p for p in adjoint.pullback if p is not None)
+
+        def result(block: Block) -> Code:
+            zero = [call("torch.zeros_like", weights[n]) for n in boundary]
+            parts = [z if p is None else block.code(p) for p, z in zip(adjoint.pullback, zero, strict=True)]
+            return call("Weights", *parts)
+
+        pullback = self._function(roots, result, known, moving)
+        used = any("at." in line for line in pullback)
+        return Derivatives(
+            members=tuple(Member(name, str(node.type)) for node, name in members.items()),
+            linearize=linearize,
+            vjp=vjp,
+            pullback=(("at = linearize(z, w)", *pullback) if members and used else pullback),
+            rows=adjoint.rows,
+        )
+
+    # bodies of methods: encode, weights, _initial, _head
+
+    def _encoded(self) -> tuple[Node, ...]:
+        """Encoder values that more than one of the weights, the start and the head read."""
+        program = self.program
+        regions = [program.boundary, (program.start,) if program.start else (), (program.head,) if program.head else ()]
+        inside = [frozenset(reachable(r)) for r in regions]
+        several = frozenset(e for e in program.encoded if sum(e in region for region in inside) > 1 and not e.leaf)
+        read = {o for r in regions for n in reachable(r, several) for o in n.operands} | {n for r in regions for n in r}
+        return tuple(e for e in program.encoded if e in several and e in read)
+
+    def _inputs_given(self) -> dict[Node, Code]:
+        return {i: Text(n) for i, n in zip(self.program.inputs, self.inputs, strict=True)}
+
+    def _method(
+        self,
+        roots: tuple[Node, ...],
+        result: Callable[[Block], Code],
+        extra: dict[Node, Code] | None = None,
+        whole: bool = False,
+    ) -> Lines:
+        given: dict[Node, Code] = {**self._inputs_given(), **(extra or {})}
+        if not whole:
+            given |= {e: Attribute(Text(self.locals.encoded), n) for e, n in self.encoded_names.items()}
+        order = tuple(reachable(roots, frozenset(given)))
+        for node in order:
+            if node.op == "parameter":
+                given[node] = Attribute(layer_code(node.attributes["layer"]), node.attributes["name"])
+        reserved = IN_METHODS | set(self.inputs) | {self.locals.encoded, self.locals.weights, self.locals.start}
+        wishes = {n: name for n, name in self.fields.items() if n not in given}
+        block = Block(roots, given, reserved, 8, wishes=wishes, layers=True)
+        return self._finished(block, result)
+
+    def _encode(self) -> Lines:
+        if not self.encoded:
+            return ()
+        roots = self.encoded
+        return self._method(roots, lambda b: call("Encoded", *(b.code(n) for n in roots)), whole=True)
+
+    def _weights(self) -> Lines:
+        roots = self.program.boundary
+        return self._method(roots, lambda b: call("Weights", *(b.code(n) for n in roots)))
+
+    def _head(self, head: Node) -> Lines:
+        return self._method((head,), lambda b: b.code(head), {self.program.solution: Text("z")})
+
+    def _reads_inputs(self, root: Node) -> bool:
+        return any(n.op == "input" for n in reachable((root,), frozenset(self.encoded)))
+
+    # the table of layers and the docstring
+
+    def _sections(self) -> tuple[SectionPlan, ...]:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for layer in self.program.layers:
+            section, _, rest = layer.path.partition(".")
+            sections.setdefault(section, []).append((rest, layer.constructor))
+        plans = []
+        for name, layers in sections.items():
+            rows = tuple(Text(f'"{path}": {constructor}') for path, constructor in layers)
+            table = Items(rows, "{}")
+            lines = statement(f"self.{name} = ", Call(Text("_tree"), (table,)), 8)
+            if len(lines) == 1 and len(rows) > 1:
+                body = tuple(f"        {flat_row.text}," for flat_row in rows)
+                lines = (f"self.{name} = _tree(", "    {", *body, "    }", ")")
+            plans.append(SectionPlan(name, lines))
+        return tuple(plans)
+
+    def _title(self) -> Lines:
+        parameters = sum(_size(n) for n in self.source.nodes if n.op == "parameter" and _learned(n))
+        inputs = ", ".join(f"{n} {i.type}" for n, i in zip(self.inputs, self.program.inputs, strict=True))
+        state = ("State    " if len(self.program.scales) == 1 else "Scales   ") + shapes(self.program)
+        output = f"     Output   {self.program.head.type}" if self.program.head else ""
+        lines = [*equation(self.source), ""]
+        lines.append(f"Input    {inputs}     {state}{output}     Parameters   {parameters}")
+        lines.append(f"Solver   {solver_text(self.solver)}")
+        lines.append(f"Adjoint  {adjoint_text(self.adjoint_plan)}")
+        return tuple(lines)
+
+
+def _member(node: Node, block: Block) -> str:
+    """A field of Linearization: as the value is called in `linearize`, the derivative of an activation after its value."""
+    of = node.operands[0] if node.op.endswith("_derivative") else node
+    code = block.code(of) if of is not node or not node.leaf else Text(wish(node))
+    name = code.text if isinstance(code, Text) and code.text.isidentifier() else wish(of)
+    return name if of is node else f"d_{name}"
+
+
+def _learned(leaf: Node) -> bool:
+    return not str(leaf.attributes["name"]).startswith("running_")
+
+
+def _size(node: Node) -> int:
+    return prod(node.type.shape)
+
+
+def _comment(node: Node) -> str:
+    parts: Iterable[str] = (str(node.type), origin(node))
+    text = ", ".join(p for p in parts if p)
+    return text if len(text) <= 72 else str(node.type)
