@@ -8,6 +8,7 @@ import click
 
 from deqc.cli import writing
 from deqc.cli.reading import SPEC, Report
+from deqc.diagnostics import Severity
 
 
 @click.command("compile")
@@ -17,7 +18,12 @@ from deqc.cli.reading import SPEC, Report
 )
 @click.option("--stdout", is_flag=True, help="Print the module instead of writing a file.")
 @click.option("--check", is_flag=True, help="Write nothing; fail if a module on disk is not what its spec says.")
-@click.option("--disable", multiple=True, metavar="PASS", help="Leave out an optimisation; may be given several times.")
+@click.option(
+    "--disable",
+    multiple=True,
+    metavar="PASS",
+    help="Leave out an optimisation, or `adjoint`; repeatable.",
+)
 def compile_(specs: tuple[str, ...], output: str | None, stdout: bool, check: bool, disable: tuple[str, ...]) -> None:
     """Compiles each SPEC to one PyTorch module, `<name>.py` in snake case. A dash reads standard input.
 
@@ -34,6 +40,7 @@ def compile_(specs: tuple[str, ...], output: str | None, stdout: bool, check: bo
     for path in specs:
         with report.collecting():
             compilation = compile_text(*report.read(path), disabled)
+            report.diagnostics.extend(d for d in compilation.warnings if d.severity is not Severity.NOTE)
             file = writing.target(output, path, compilation.module_name)
             if file in sources:
                 raise click.UsageError(f"'{made_from[file]}' and '{path}' would both be written to '{file}'")
@@ -63,9 +70,10 @@ def _passes(names: tuple[str, ...]) -> frozenset[str]:
     Raises:
         click.BadParameter: there is no such pass.
     """
+    from deqc.compiler import ADJOINT
     from deqc.passes import PIPELINE
 
-    known = [step.name for step in PIPELINE]
+    known = [*(step.name for step in PIPELINE), ADJOINT]
     for name in names:
         if name not in known:
             raise click.BadParameter(f"no pass '{name}'; there are {', '.join(known)}", param_hint="'--disable'")
