@@ -6,43 +6,39 @@ from collections.abc import Callable
 
 from deqc.diagnostics import Related, Span
 from deqc.fields import Field, Kind
+from deqc.ops import STEPS
 from deqc.spec.model import Argument, Computation, Literal, Parameter
 from deqc.spec.names import did_you_mean
 from deqc.spec.reader import Reader, is_scalar_expression
 from deqc.spec.tree import Mapping, Node, Scalar
 
-Read = Callable[[Node, Reader], Computation | None]
+Read = Callable[[Node, Reader], Computation]
 
 KINDS = {"int": Kind.INT, "number": Kind.NUMBER, "bool": Kind.BOOL}
 
 
-def block_arguments(
-    block: str, span: Span, argument: Node | None, reader: Reader, read: Read
-) -> dict[str, Argument] | None:
-    """The arguments written, by parameter; None after a diagnostic."""
+def block_arguments(block: str, span: Span, argument: Node | None, reader: Reader, read: Read) -> dict[str, Argument]:
+    """The arguments that are written and could be read, by parameter."""
     parameters = {parameter.name: parameter for parameter in reader.signatures[block]}
+    written: dict[str, Node] = {}
+    missing = {name for name, one in parameters.items() if one.required}
     if isinstance(argument, Mapping):
-        written = {entry.name: entry.value for entry in argument}
+        written = {entry.name: entry.value for entry in argument if entry.name in parameters}
         for entry in argument:
             if entry.name not in parameters:
-                _unknown(block, entry.name, entry.key.span, parameters, reader)
-    elif argument is None:
-        written = {}
-    elif parameters:
+                missing.discard(_unknown(block, entry.name, entry.key.span, list(parameters), reader) or "")
+    elif parameters and argument is not None:
         written = {next(iter(parameters)): argument}
-    else:
+    elif argument is not None:
         reader.malformed(argument, f"the block {block} has no parameters", "E020", f"write `{block}`")
-        return None
-    missing = [name for name, one in parameters.items() if one.required and name not in written]
-    if missing:
-        names = " and ".join(f"'{name}'" for name in missing)
-        related = [Related(parameters[missing[0]].span, f"'{missing[0]}' is declared here, without a default")]
-        hint = f"write `{{{block}: {{{missing[0]}: …}}}}`"
+    lacking = [name for name in parameters if name in missing - written.keys()]
+    if lacking:
+        names = " and ".join(f"'{name}'" for name in lacking)
+        related = [Related(parameters[lacking[0]].span, f"'{lacking[0]}' is declared here, without a default")]
+        hint = f"write `{{{block}: {{{lacking[0]}: …}}}}`"
         reader.problems.add("E021", span, f"the block {block} needs {names}", hint=hint, related=related)
-    known = {name: node for name, node in written.items() if name in parameters}
-    values = {name: value(block, parameters[name], node, reader, read) for name, node in known.items()}
-    whole = {name: found for name, found in values.items() if found is not None}
-    return None if missing or len(whole) < len(written) else whole
+    values = {name: value(block, parameters[name], node, reader, read) for name, node in written.items()}
+    return {name: found for name, found in values.items() if found is not None}
 
 
 def value(block: str, parameter: Parameter, node: Node, reader: Reader, read: Read) -> Argument | None:
@@ -83,12 +79,14 @@ def kind_of(parameter: Parameter) -> Kind | None:
     return Kind.NUMBER if isinstance(default, (int, float)) else None
 
 
-def _unknown(block: str, name: str, span: Span, parameters: dict[str, Parameter], reader: Reader) -> None:
+def _unknown(block: str, name: str, span: Span, parameters: list[str], reader: Reader) -> str | None:
+    """Reports a parameter that the block has not; returns the one that was probably meant."""
     near = did_you_mean(name, parameters)
-    expected = f"one of {', '.join(parameters)}" if parameters else "no parameters"
     hint = f"did you mean '{near}'?" if near else None
-    if not near and parameters:
-        hint = f"a computation for '{next(iter(parameters))}' is written as a list: `[{{{name}: …}}]`"
-    reader.problems.add(
-        "E020", span, f"the block {block} has no parameter '{name}'", expected=None if near else expected, hint=hint
-    )
+    if near is None and parameters and (name in STEPS or name in reader.signatures):
+        near = parameters[0]
+        hint = f"a computation for '{near}' is written as a list: `[{{{name}: …}}]`"
+    expected = None if near else f"one of {', '.join(parameters)}" if parameters else "no parameters"
+    message = f"the block {block} has no parameter '{name}'"
+    reader.problems.add("E020", span, message, expected=expected, hint=hint)
+    return near

@@ -36,13 +36,13 @@ def signatures(
     return found
 
 
-def blocks(section: Node | None, reader: Reader) -> dict[str, Block] | None:
-    """Every block, bodies and defaults read; None after a diagnostic."""
+def blocks(section: Node | None, reader: Reader) -> dict[str, Block]:
+    """Every block with its body and defaults, but for those that use themselves: what cannot be read is reported."""
     entries = [one for one in section if one.name in reader.signatures] if isinstance(section, Mapping) else []
     read = {entry.name: _block(entry, reader) for entry in entries}
     whole = {name: block for name, block in read.items() if block is not None}
     circles = _circles(whole, reader.problems)
-    return whole if len(whole) == len(read) and not circles else None
+    return {name: block for name, block in whole.items() if name not in circles}
 
 
 def _declared(entry: Entry, constants: Map[str, Number], problems: Problems) -> Parameter:
@@ -74,18 +74,15 @@ def _block(entry: Entry, reader: Reader) -> Block | None:
         return None
     body = computation(body_node, reader)
     declared = full.get("params") if full is not None else None
-    parameters: list[Parameter] = []
-    broken = body is None
-    for one, node in zip(reader.signatures[entry.name], declared if isinstance(declared, Mapping) else (), strict=True):
-        parameter = _with_default(entry.name, one, node.value, reader)
-        broken |= parameter is None
-        parameters.append(parameter or one)
-    if broken or body is None:
-        return None
-    return Block(entry.name, _typed(tuple(parameters), body), body, entry.key.span)
+    entries = declared if isinstance(declared, Mapping) else ()
+    parameters = tuple(
+        _with_default(entry.name, one, node.value, reader)
+        for one, node in zip(reader.signatures[entry.name], entries, strict=True)
+    )
+    return Block(entry.name, _typed(parameters, body), body, entry.key.span)
 
 
-def _with_default(block: str, parameter: Parameter, node: Node, reader: Reader) -> Parameter | None:
+def _with_default(block: str, parameter: Parameter, node: Node, reader: Reader) -> Parameter:
     """The parameter with its default read and checked against its type."""
     if isinstance(node, Mapping):
         default = node.get("default")
@@ -95,9 +92,7 @@ def _with_default(block: str, parameter: Parameter, node: Node, reader: Reader) 
     if isinstance(node, Scalar) and node.value is None:
         return parameter
     read = value(block, replace(parameter, default=None), node, reader, computation)
-    if isinstance(read, (Literal, Computation)):
-        return replace(parameter, default=read)
-    return None
+    return replace(parameter, default=read) if isinstance(read, (Literal, Computation)) else parameter
 
 
 def _typed(parameters: tuple[Parameter, ...], body: Computation) -> tuple[Parameter, ...]:
@@ -109,20 +104,22 @@ def _typed(parameters: tuple[Parameter, ...], body: Computation) -> tuple[Parame
     )
 
 
-def _circles(found: Map[str, Block], problems: Problems) -> bool:
-    """Reports each circle of blocks that use one another, once, at the block declared first."""
+def _circles(found: Map[str, Block], problems: Problems) -> set[str]:
+    """Reports each circle of blocks that use one another, once, at the block declared first; returns all in circles."""
     used = {
         name: {step.name: step.span for step in steps(block.body) if step.name in found}
         for name, block in found.items()
     }
     told: set[str] = set()
+    circles: set[str] = set()
     for name, block in found.items():
         way = _way_back(name, used)
+        circles |= set(way)
         if way and not told & set(way):
             told |= set(way)
             related = [Related(_use(used, way), "used here")]
             problems.add("E047", block.span, f"the block {name} uses itself: {' → '.join(way)}", related=related)
-    return bool(told)
+    return circles
 
 
 def _way_back(start: str, used: Map[str, Map[str, Span]]) -> list[str]:

@@ -6,8 +6,6 @@ from deqc.diagnostics import Problems, Span
 from deqc.fields import Field, Kind
 from deqc.spec.model import Number
 
-_WORDS = {Kind.INT: "a whole number", Kind.NUMBER: "a number", Kind.BOOL: "true or false"}
-
 
 def conform(owner: str, field: Field, value: Number, span: Span, problems: Problems) -> Number | None:
     """The value as the field holds it (a `NUMBER` is a float); None after a diagnostic."""
@@ -28,17 +26,33 @@ def conform(owner: str, field: Field, value: Number, span: Span, problems: Probl
 
 def expected(field: Field) -> str:
     """What the field takes, in words: `a whole number ≥ 1`."""
-    bounds = [
-        f"{sign} {_plain(bound)}"
-        for sign, bound in (
-            ("≥", field.minimum),
-            (">", field.exclusive_minimum),
-            ("≤", field.maximum),
-            ("<", field.exclusive_maximum),
-        )
-        if bound is not None
-    ]
-    return f"{_WORDS[field.kind]} {' and '.join(bounds)}".rstrip()
+    return alternatives(forms(field))
+
+
+def forms(field: Field) -> list[str]:
+    """The ways in which the field's value may be written as a literal, in words."""
+    choices = [f"'{choice}'" for choice in field.choices]
+    if field.kind is Kind.BOOL:
+        return ["true", "false", *choices]
+    word = "a whole number" if field.kind is Kind.INT else "a number"
+    return [f"{word} {_bounds(field)}".rstrip(), *choices]
+
+
+def alternatives(words: list[str]) -> str:
+    """`a, b or c`."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _bounds(field: Field) -> str:
+    if field.minimum is not None and field.maximum is not None:
+        return f"from {_plain(field.minimum)} to {_plain(field.maximum)}"
+    bounds = (
+        ("≥", field.minimum),
+        (">", field.exclusive_minimum),
+        ("≤", field.maximum),
+        ("<", field.exclusive_maximum),
+    )
+    return " and ".join(f"{sign} {_plain(bound)}" for sign, bound in bounds if bound is not None)
 
 
 def shown(value: Number) -> str:
@@ -53,4 +67,4 @@ def _of_kind(kind: Kind, value: Number) -> bool:
 
 
 def _plain(bound: float) -> str:
-    return f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
+    return str(bound) if isinstance(bound, int) else f"{bound:g}"

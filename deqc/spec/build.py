@@ -46,8 +46,7 @@ def build(root: Mapping, problems: Problems) -> Spec | None:
     layers = _layers(root, reader)
     solver = methods.solver(root.get("solver"), problems)
     adjoint = methods.adjoint(root.get("adjoint"), solver.rtol if solver else 1e-3, problems)
-    if declared is not None:  # without the blocks a step's name may be anything
-        _check_names(root, reader, declared, encoder or (), layers)
+    _check_names(root, reader, declared, encoder, layers)
     if problems.errors:
         return None
     if (
@@ -58,8 +57,6 @@ def build(root: Mapping, problems: Problems) -> Spec | None:
         or name is None
         or inputs is None
         or scales is None
-        or declared is None
-        or encoder is None
         or solver is None
         or adjoint is None
     ):
@@ -93,7 +90,9 @@ def _reader(root: Mapping, problems: Problems) -> Reader:
     several = root.get("scales")
     count = len(several.items) if isinstance(several, Sequence) else 1
     named = [entry.name for entry in _entries(root, "input") + _entries(root, "encoder")]
-    return Reader(problems, constants, count, signatures(root.get("blocks"), constants, problems), frozenset(named))
+    later = frozenset(entry.name for section in ("modules", "parameters") for entry in _entries(root, section))
+    parameters = signatures(root.get("blocks"), constants, problems)
+    return Reader(problems, constants, count, parameters, frozenset(named), later)
 
 
 @dataclass
@@ -133,7 +132,7 @@ def _layers(root: Mapping, reader: Reader) -> _Layers:
 def _check_names(root: Mapping, reader: Reader, declared: Map[str, Block], encoder: Encoder, layers: _Layers) -> None:
     """Reports every name that is read where it means nothing."""
     inputs, encoded = ({e.name: e.key.span for e in _entries(root, section)} for section in ("input", "encoder"))
-    checker = Checker(declared, reader.problems)
+    checker = Checker(declared, reader.problems, reader.unavailable)
     positions = Positions(checker, frozenset(reader.constants), inputs, encoded, reader.scale_count)
     positions.blocks(declared)
     positions.encoder(encoder)

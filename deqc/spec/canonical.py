@@ -1,6 +1,6 @@
 """The canonical form of a spec: equal for specs of equal meaning, and what its hash is taken of.
 
-Short forms are written out, constants and shapes folded into expressions, defaults filled in, rules and `each` expanded.
+Short forms are written out, constants and shapes folded into expressions, defaults filled in, rules and `each` undone.
 Descriptions, places, unused blocks and the choice between `scale` and `scales` of one do not count; the version of the
 language does. Order is kept where it has a meaning: inputs, encoder values, parameters of blocks, branches, steps.
 """

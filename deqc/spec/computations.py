@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping as Map
 
 from deqc.diagnostics import Span
 from deqc.fields import Field, Kind
@@ -17,32 +16,31 @@ from deqc.spec.names import did_you_mean
 from deqc.spec.places import covered, shown
 from deqc.spec.reader import Reader, is_scalar_expression
 from deqc.spec.tree import Mapping, Node, Scalar, Sequence
+from deqc.spec.walk import BROKEN
 
 _REFERENCE = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)(?:\.([0-9]{1,6}))?\Z")
 
 
-def computation(node: Node, reader: Reader) -> Computation | None:
-    """A chain, or a single step; None after a diagnostic."""
+def computation(node: Node, reader: Reader) -> Computation:
+    """A chain, or a single step; what cannot be read is reported and stands there as a step of the name BROKEN."""
     if not isinstance(node, Sequence):
-        step = _step(node, reader)
-        return None if step is None else Computation((step,), node.span)
+        return Computation((_step(node, reader),), node.span)
     if not node.items:
         reader.malformed(node, "a computation has at least one step", "E026")
-        return None
-    steps: list[Step | Reference | None] = []
-    for item in node.items:
-        if isinstance(item, Sequence):
-            if not covered(reader.problems, item.span):
-                message = "a list inside a chain: a chain contains steps; did you mean `scales:` or `sum:`?"
-                reader.problems.add("E028", item.span, message)
-            steps.append(None)
-        else:
-            steps.append(_step(item, reader))
-    whole = tuple(step for step in steps if step is not None)
-    return Computation(whole, node.span) if len(whole) == len(steps) else None
+        return Computation((_broken(node.span),), node.span)
+    return Computation(tuple(_element(item, reader) for item in node.items), node.span)
 
 
-def _step(node: Node, reader: Reader) -> Step | Reference | None:
+def _element(node: Node, reader: Reader) -> Step | Reference:
+    if not isinstance(node, Sequence):
+        return _step(node, reader)
+    if not covered(reader.problems, node.span):
+        message = "a list inside a chain: a chain contains steps; did you mean `scales:` or `sum:`?"
+        reader.problems.add("E028", node.span, message)
+    return _broken(node.span)
+
+
+def _step(node: Node, reader: Reader) -> Step | Reference:
     if isinstance(node, Mapping) and len(node.entries) == 1:
         entry = node.entries[0]
         return _named(entry.name, entry.key.span, node.span, entry.value, reader)
@@ -51,10 +49,15 @@ def _step(node: Node, reader: Reader) -> Step | Reference | None:
             return _reference(node, reader)
         return _named(node.value, node.span, node.span, None, reader)
     reader.malformed(node, "a step must be a name, `$name` or a mapping of one name to its fields")
-    return None
+    return _broken(node.span)
 
 
-def _reference(node: Scalar, reader: Reader) -> Reference | None:
+def _broken(span: Span) -> Step:
+    """Stands for a step that could not be read, so that the rest of its chain can be checked."""
+    return Step(BROKEN, {}, span, span)
+
+
+def _reference(node: Scalar, reader: Reader) -> Step | Reference:
     found = _REFERENCE.match(str(node.value))
     if found is None:
         if is_scalar_expression(node):
@@ -63,23 +66,21 @@ def _reference(node: Scalar, reader: Reader) -> Reference | None:
         else:
             hint = "a value is read as `$name`, a scale of the state as `$z.0`"
             reader.problems.add("E042", node.span, f"'{node.text}' is not a reference", hint=hint)
-        return None
+        return _broken(node.span)
     return Reference(found[1], int(found[2]) if found[2] else None, node.span)
 
 
-def _named(name: str, span: Span, whole: Span, argument: Node | None, reader: Reader) -> Step | None:
+def _named(name: str, span: Span, whole: Span, argument: Node | None, reader: Reader) -> Step:
     """A step by its name; `argument` is None where the name stands alone."""
-    arguments: Map[str, Argument] | None
     if name in reader.signatures:
-        arguments = block_arguments(name, span, argument, reader, computation)
-    elif name in STEPS:
-        arguments = _fields(STEPS[name], span, argument, reader)
-    else:
+        return Step(name, block_arguments(name, span, argument, reader, computation), span, whole)
+    if name in STEPS:
+        return Step(name, _fields(STEPS[name], span, argument, reader), span, whole)
+    if name not in reader.unavailable:
         _unknown(name, span, reader)
-        if argument is not None:
-            _search(argument, reader)
-        return None
-    return None if arguments is None else Step(name, arguments, span, whole)
+    if argument is not None:
+        _search(argument, reader)
+    return _broken(whole)
 
 
 def _unknown(name: str, span: Span, reader: Reader) -> None:
@@ -112,8 +113,8 @@ def _search(node: Node, reader: Reader) -> None:
                 _step(item, reader)
 
 
-def _fields(op: Op, span: Span, argument: Node | None, reader: Reader) -> dict[str, Argument] | None:
-    """The fields of an op that are written; None after a diagnostic."""
+def _fields(op: Op, span: Span, argument: Node | None, reader: Reader) -> dict[str, Argument]:
+    """The fields of an op that are written and could be read."""
     fields = {field.name: field for field in op.fields}
     written: dict[str, Node] = {}
     if isinstance(argument, Mapping):
@@ -122,13 +123,12 @@ def _fields(op: Op, span: Span, argument: Node | None, reader: Reader) -> dict[s
         written = {op.principal: argument}
     elif argument is not None:
         reader.malformed(argument, f"{op.name} takes its fields by name" if fields else f"{op.name} has no fields")
-        return None
+        return {}
     missing = [field.name for field in op.fields if field.required and field.name not in written]
     if argument is None and missing:
         example = f"{{{op.name}: …}}" if missing == [op.principal] else f"{{{op.name}: {{{missing[0]}: …}}}}"
         listed = " and ".join(f"'{name}'" for name in missing)
         reader.problems.add("E021", span, f"{op.name} needs {listed}", hint=f"write `{example}`")
-        return None
     read = {name: _argument(op.name, fields[name], node, reader) for name, node in written.items()}
     return {name: value for name, value in read.items() if value is not None}
 
@@ -163,10 +163,8 @@ def _sizes(owner: str, field: Field, node: Sequence, reader: Reader) -> Sizes | 
     return Sizes(whole, node.span) if len(whole) == len(items) else None
 
 
-def _branches(owner: str, node: Sequence, reader: Reader) -> Branches | None:
+def _branches(owner: str, node: Sequence, reader: Reader) -> Branches:
     if len(node.items) < 2 and not covered(reader.problems, node.span):
         message = f"{owner} has two or more branches, found {shown(node)}"
         reader.problems.add("E026", node.span, message)
-    items = [computation(item, reader) for item in node.items]
-    whole = tuple(item for item in items if item is not None)
-    return Branches(whole, node.span) if len(whole) == len(items) >= 2 else None
+    return Branches(tuple(computation(item, reader) for item in node.items), node.span)

@@ -79,7 +79,9 @@ class _Reporter:
         if isinstance(value, str) and availability.is_planned_value(finding.path, value):
             words = [word for word in finding.rule if word is not None] if finding.keyword == "enum" else []
             available = f"; available: {', '.join(words)}" if words else ""
-            self._problems.add("E025", node.span, f"{availability.not_available(value)}{available}")
+            dimension = "the dimension name " if finding.keyword == "pattern" else ""
+            message = f"{dimension}{availability.not_available(value)}{available}"
+            self._problems.add("E025", node.span, message, hint="write a number" if dimension else None)
             return
         hint = None
         if finding.keyword == "enum" and isinstance(value, str):
@@ -141,8 +143,9 @@ class _Reporter:
             if (finding.path == () and near == "scale") or near == "scales":
                 missing = [name for name in missing if name != "scale"]
             hint = f"did you mean '{near}'?" if near else None
-            expected = f"one of {', '.join(allowed)}" if near is None and allowed else None
             if availability.is_planned_key(finding.path, entry.name, op is not None):
+                if op is not None and entry.name in ("weight",):  # takes the place of sizes
+                    missing = []
                 if not availability.follows_from_method(self._root, finding.path):
                     self._problems.add("E025", entry.key.span, availability.not_available(entry.name))
                 continue
@@ -152,6 +155,7 @@ class _Reporter:
                     shape = f"{{{entry.name}: …}}"
                     hint = f"write `[{shape}]`" if kind is Kind.COMPUTATION else f"write `[{shape}, …]`"
                     missing = [name for name in missing if name != op.principal]
+            expected = f"one of {', '.join(allowed)}" if hint is None and allowed else None
             self._problems.add(
                 "E020",
                 entry.key.span,

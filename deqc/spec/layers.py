@@ -30,12 +30,8 @@ class Layers:
     def main(self, entry: Entry) -> tuple[Computation, ...]:
         """The main layers; raises BrokenError."""
         if self.single:
-            return (self._required(entry.value),)
-        found = self._per_scale(entry, optional=False)
-        whole = tuple(one for one in found if one is not None)
-        if len(whole) < len(found):
-            raise BrokenError
-        return whole
+            return (self._read(entry.value),)
+        return tuple(self._read(one) for one in self._per_scale(entry))
 
     def mapping(self, entry: Entry | None) -> Matrix:
         """The matrix of mapping layers, a rule written out; raises BrokenError."""
@@ -43,31 +39,25 @@ class Layers:
         if entry is None or node is None or _is_null(node) or self.single:
             return self._rule(_identity(self.scales), None, None)
         if isinstance(node, Mapping):
-            same = node.get("same")
-            diagonal = _identity(entry.key.span) if same is None else self._required(same)
-            down, up = (self._optional(one) if one is not None else None for one in (node.get("down"), node.get("up")))
-            return self._rule(diagonal, down, up)
+            same, down, up = (node.get(name) for name in ("same", "down", "up"))
+            diagonal = _identity(entry.key.span) if same is None else self._read(same)
+            return self._rule(diagonal, *(None if one is None else self._optional(one) for one in (down, up)))
         if not isinstance(node, Sequence):
             raise BrokenError
         self._counted(len(node.items), entry, "row", "rows")
-        rows: list[Entries] = []
         for index, row in enumerate(node.items):
-            if not isinstance(row, Sequence):
-                raise BrokenError
-            if len(row.items) != self.count:
+            if isinstance(row, Sequence) and len(row.items) != self.count:
                 self._wrong_row(entry, row, index)
-            rows.append(self._all(row, optional=True))
-        if any(len(row) != self.count for row in rows) or len(rows) != self.count:
-            raise BrokenError
-        return tuple(rows)
+        rows = [row.items if isinstance(row, Sequence) else () for row in node.items]
+        return tuple(tuple(self._optional(one) for one in row) for row in rows)
 
-    def post_fuse(self, entry: Entry | None) -> Entries | None:
+    def post_fuse(self, entry: Entry) -> Entries | None:
         """The post-fuse layers, None where there are none; raises BrokenError."""
-        if entry is None or _is_null(entry.value):
+        if _is_null(entry.value):
             return None
         if self.single:
             raise BrokenError
-        return self._per_scale(entry, optional=True)
+        return tuple(self._optional(one) for one in self._per_scale(entry))
 
     def initial(self, entry: Entry | None) -> Initial:
         """Where the solve starts; raises BrokenError."""
@@ -76,53 +66,34 @@ class Layers:
         node = entry.value
         if isinstance(node, Scalar) and node.value in ("zeros", "step"):
             return Initial(str(node.value), (), node.span)
-        if self.single:
-            return Initial("chains", (self._required(node),), node.span)
-        return Initial("chains", self._per_scale(entry, optional=True), node.span)
+        entries = (self._read(node),) if self.single else tuple(self._optional(one) for one in self._per_scale(entry))
+        return Initial("chains", entries, node.span)
 
     def head(self, entry: Entry) -> Computation:
         """The output; raises BrokenError."""
         if isinstance(entry.value, Mapping):  # several outputs: the schema has spoken
             raise BrokenError
-        return self._required(entry.value)
+        return self._read(entry.value)
 
-    def _per_scale(self, entry: Entry, optional: bool) -> Entries:
+    def _per_scale(self, entry: Entry) -> tuple[Node, ...]:
+        """One entry for each scale, checked for their number."""
         node = entry.value
         if isinstance(node, Mapping):
             each = node.get("each")
-            if each is None or len(node.entries) != 1:
+            if each is None:
                 raise BrokenError
-            return (self._required(each),) * self.count
+            return (each,) * self.count
         if not isinstance(node, Sequence):
             raise BrokenError
         if node.items:
             self._counted(len(node.items), entry, "entry", "entries")
-        found = self._all(node, optional)
-        if len(found) != self.count:
-            raise BrokenError
-        return found
+        return node.items
 
-    def _all(self, node: Sequence, optional: bool) -> Entries:
-        """Every entry, so that each one's mistakes are told."""
-        found: list[Computation | None] = []
-        broken = False
-        for item in node.items:
-            try:
-                found.append(self._optional(item) if optional else self._required(item))
-            except BrokenError:
-                broken = True
-        if broken:
-            raise BrokenError
-        return tuple(found)
-
-    def _required(self, node: Node) -> Computation:
-        read = computation(node, self.reader)
-        if read is None:
-            raise BrokenError
-        return read
+    def _read(self, node: Node) -> Computation:
+        return computation(node, self.reader)
 
     def _optional(self, node: Node) -> Computation | None:
-        return None if _is_null(node) else self._required(node)
+        return None if _is_null(node) else self._read(node)
 
     def _rule(self, same: Computation, down: Computation | None, up: Computation | None) -> Matrix:
         scales = range(self.count)

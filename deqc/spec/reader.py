@@ -23,6 +23,7 @@ class Reader:
     scale_count: int
     signatures: Map[str, tuple[Parameter, ...]]  # of the blocks
     values: frozenset[str] = frozenset()  # inputs and encoder values
+    unavailable: frozenset[str] = frozenset()  # names from sections that deqc does not offer yet
 
     def malformed(self, node: Node, message: str, code: str = "E022", hint: str | None = None) -> None:
         """Reports what the schema could not know; nothing where it has spoken already."""

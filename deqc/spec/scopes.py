@@ -45,6 +45,7 @@ class Checker:
 
     blocks: Map[str, Block]
     problems: Problems
+    unavailable: frozenset[str] = frozenset()  # values from sections that deqc does not offer yet
 
     def check(self, computation: Computation, scope: Scope, starts: bool) -> None:
         """Reports what is wrong with the names in it; `starts` says whether there is a value to start from."""
@@ -78,7 +79,8 @@ class Checker:
         """Whether the step makes a value from nothing: each of its branches is then asked for itself."""
         if step.name in self.blocks:
             return self._self_starting(self.blocks[step.name].body)
-        return step.name in _BRANCHING or STEPS[step.name].where == frozenset({INIT})
+        op = STEPS.get(step.name)  # none for a step that could not be read
+        return op is None or step.name in _BRANCHING or op.where == frozenset({INIT})
 
     def _self_starting(self, computation: Computation) -> bool:
         first = computation.steps[0]
@@ -111,6 +113,8 @@ class Checker:
         name, index, span = reference.name, reference.index, reference.span
         if name == "z":
             self._state(reference, scope)
+        elif name in self.unavailable:
+            return
         elif name not in scope.values:
             hidden = scope.hidden.get(name)
             near = did_you_mean(name, scope.values)
@@ -183,7 +187,8 @@ class Checker:
         if scope.section == "block":
             return
         for used, way in self._ops(step, ()):
-            if scope.section in STEPS[used.name].where:
+            told = any(one.code == "E048" and one.span == used.span for one in self.problems.found)
+            if told or scope.section in STEPS[used.name].where:
                 continue
             where = _PLACES[scope.section]
             related = [Related(one.span, "used here") for one in way[:1]]
@@ -193,7 +198,7 @@ class Checker:
     def _ops(self, step: Step, way: tuple[Step, ...]) -> list[tuple[Step, tuple[Step, ...]]]:
         """The ops that a step comes down to: itself, or those in the block's body."""
         if step.name not in self.blocks:
-            return [(step, way)]
+            return [(step, way)] if step.name in STEPS else []
         found: dict[Span, tuple[Step, tuple[Step, ...]]] = {}
         for inner in steps(self.blocks[step.name].body):
             for used, path in self._ops(inner, (*way, step)):

@@ -78,14 +78,13 @@ def _size(node: Node, owner: str, reader: Reader) -> int | None:
     return int(conforming) if conforming is not None else None
 
 
-def encoder(section: Node | None, reader: Reader) -> tuple[tuple[str, Computation], ...] | None:
-    """The values computed from the inputs, in order; None after a diagnostic."""
-    found: list[tuple[str, Computation | None]] = []
+def encoder(section: Node | None, reader: Reader) -> tuple[tuple[str, Computation], ...]:
+    """The values computed from the inputs, in order."""
+    found: list[tuple[str, Computation]] = []
     for entry in section if isinstance(section, Mapping) else ():
-        check_name(entry.name, entry.key.span, "a value of the encoder", reader.problems, path=True)
+        check_name(entry.name, entry.key.span, "an encoder value", reader.problems, path=True)
         found.append((entry.name, computation(entry.value, reader)))
-    whole = tuple((name, one) for name, one in found if one is not None)
-    return whole if len(whole) == len(found) else None
+    return tuple(found)
 
 
 def distinct(entries: list[tuple[str, Entry]], problems: Problems) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from deqc.spec.expressions import Expression
 from deqc.spec.model import Argument, Branches, Computation, Literal, Reference, Sizes, Step
 
+BROKEN = "?"  # the name of a step that could not be read; it stands only where an error has been reported
+
 
 def nested(step: Step) -> Iterator[Computation]:
     """The computations in the fields of a step, as written."""

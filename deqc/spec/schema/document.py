@@ -111,9 +111,7 @@ def _shape(subject: str, least: int) -> Schema:
 
 
 def _inputs() -> Schema:
-    shape = described(
-        _shape("the shape of an input", 0), "The shape of one sample, without the batch.", examples=([4],)
-    )
+    shape = described(_shape("an input", 0), "The shape of one sample, without the batch.", examples=([4],))
     full = {"properties": {"shape": shape}, "required": ["shape"], "additionalProperties": False}
     one = described(
         by_type("object", full, shape),
@@ -205,7 +203,7 @@ _SECTIONS = {
     "input": _inputs,
     "blocks": _blocks,
     "encoder": _encoder,
-    "scale": lambda: _shape("scale", 1),
+    "scale": lambda: _shape("a scale", 1),
     "scales": lambda: leaf("scales", "a list of shapes", type="array", minItems=1, items=_shape("a scale", 1)),
     "head": _head,
 }

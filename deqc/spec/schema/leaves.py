@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from deqc.fields import Field, Kind
+from deqc.spec.bounds import alternatives, forms
 
 Schema = dict[str, Any]
 
@@ -89,17 +90,9 @@ def _value(subject: str, one: Field, computed: bool) -> Schema:
 
 
 def _number(subject: str, one: Field, computed: bool) -> Schema:
-    kind, word = {
-        Kind.INT: ("integer", "a whole number"),
-        Kind.NUMBER: ("number", "a number"),
-        Kind.BOOL: ("boolean", "true or false"),
-    }[one.kind]
-    expected = word + _bounds(one)
-    alternatives = [f"'{choice}'" for choice in one.choices] + (["an expression ${…}"] if computed else [])
-    if one.nullable:
-        alternatives.append("null")
-    if alternatives:
-        expected = f"{expected}, {', '.join(alternatives[:-1])} or {alternatives[-1]}".replace(",  or", " or")
+    kind = {Kind.INT: "integer", Kind.NUMBER: "number", Kind.BOOL: "boolean"}[one.kind]
+    words = forms(one) + ["an expression ${…}"] * computed + ["null"] * one.nullable
+    expected = alternatives(words)
     rules: Schema = {"type": _types(kind, one)}
     for keyword, value in (
         ("minimum", one.minimum),
@@ -112,23 +105,12 @@ def _number(subject: str, one: Field, computed: bool) -> Schema:
     number = leaf(subject, expected, **rules)
     if not computed and not one.choices:
         return number
-    words = [EXPRESSION] * computed + [f"^{choice}$" for choice in one.choices]
-    return by_type("string", leaf(subject, expected, pattern="|".join(words)), number)
+    patterns = [EXPRESSION] * computed + [f"^{choice}$" for choice in one.choices]
+    return by_type("string", leaf(subject, expected, pattern="|".join(patterns)), number)
 
 
 def _types(kind: str, one: Field) -> object:
     return [kind, "null"] if one.nullable else kind
-
-
-def _bounds(one: Field) -> str:
-    lower = _bound("≥", one.minimum) or _bound(">", one.exclusive_minimum)
-    upper = _bound("≤", one.maximum) or _bound("<", one.exclusive_maximum)
-    both = " and ".join(part for part in (lower, upper) if part)
-    return f" {both}" if both else ""
-
-
-def _bound(sign: str, value: float | None) -> str:
-    return "" if value is None else f"{sign} {value:g}" if value < 1e6 else f"{sign} {value:,.0f}"
 
 
 def size(subject: str) -> Schema:
@@ -140,6 +122,5 @@ def size(subject: str) -> Schema:
 
 
 def listed(words: Iterable[str]) -> str:
-    """`a`, `b` or `c`, as text."""
-    quoted = [f"'{word}'" for word in words]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+    """`'a', 'b' or 'c'`, as text."""
+    return alternatives([f"'{word}'" for word in words])
