@@ -1,7 +1,7 @@
 """Every kind of mistake that a spec can hold, with all that deqc says of it.
 
-A file in `bad_specs/` carries its diagnostics in its head, in reading order, each as `# expect: line:column code message`
-and, where there is one, `# hint: …`; the messages are parts of the real ones, everything else is exact.
+A file in `bad_specs/` carries its diagnostics in its head, in reading order, each as `# expect: line:column code
+message` and, where there is one, `# hint: …`; the texts are parts of the real ones, everything else is exact.
 `python tests/test_bad_specs.py` writes the heads again after a change of wording: read the difference.
 """
 
