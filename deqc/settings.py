@@ -41,7 +41,6 @@ SOLVER: Final = (
         "The most steps that the solver takes for one sample. The default is the method's own.",
         default=None,
         minimum=1,
-        maximum=1_000_000,
         examples=(32, 100),
     ),
     Field(
@@ -87,7 +86,6 @@ LINEAR: Final = (
         "The most steps that the linear solver takes for one sample. The default is the method's own.",
         default=None,
         minimum=1,
-        maximum=1_000_000,
         examples=(32, 10),
     ),
     Field(

@@ -13,12 +13,18 @@ from deqc.spec.arguments import block_arguments
 from deqc.spec.availability import not_available
 from deqc.spec.model import Argument, Branches, Computation, Literal, Reference, Sizes, Step
 from deqc.spec.names import did_you_mean
-from deqc.spec.places import covered, shown
+from deqc.spec.places import covered, example, shown
 from deqc.spec.reader import Reader, is_scalar_expression
 from deqc.spec.tree import Mapping, Node, Scalar, Sequence
 from deqc.spec.walk import BROKEN
 
 _REFERENCE = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)(?:\.([0-9]{1,6}))?\Z")
+
+_ELSEWHERE = {
+    "step": "`step` stands alone: `init: step`",
+    "each": "`each` goes with `scales:`; with `scale:` there is one computation",
+    "same": "a rule goes with `scales:`, in `mapping_layers`",
+}
 
 
 def computation(node: Node, reader: Reader) -> Computation:
@@ -95,8 +101,10 @@ def _unknown(name: str, span: Span, reader: Reader) -> None:
         hint = f"write a space after the colon: `{{{head}: {tail or '…'}}}`"
     elif name in reader.values:
         hint = f"`${name}` reads the value {name}"
-    elif name == "step":
-        hint = "`step` stands alone: `init: step`"
+    elif name in reader.constants:
+        hint = f"`${{{name}}}` reads the number {name}"
+    elif name in _ELSEWHERE:
+        hint = _ELSEWHERE[name]
     else:
         hint = f"did you mean '{near}'?" if near else "a step is an op or one of the spec's `blocks`"
     reader.problems.add("E042", span, f"there is no step '{name}'", hint=hint)
@@ -126,9 +134,9 @@ def _fields(op: Op, span: Span, argument: Node | None, reader: Reader) -> dict[s
         return {}
     missing = [field.name for field in op.fields if field.required and field.name not in written]
     if argument is None and missing:
-        example = f"{{{op.name}: …}}" if missing == [op.principal] else f"{{{op.name}: {{{missing[0]}: …}}}}"
+        shortest = f"{{{op.name}: …}}" if missing == [op.principal] else example(op.name, missing)
         listed = " and ".join(f"'{name}'" for name in missing)
-        reader.problems.add("E021", span, f"{op.name} needs {listed}", hint=f"write `{example}`")
+        reader.problems.add("E021", span, f"{op.name} needs {listed}", hint=f"write `{shortest}`")
     read = {name: _argument(op.name, fields[name], node, reader) for name, node in written.items()}
     return {name: value for name, value in read.items() if value is not None}
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping as Map
 from dataclasses import dataclass
 from typing import Any
 
-from deqc.diagnostics import Problems, Related, Span
-from deqc.fields import Kind
+from deqc.diagnostics import Problems, Related
 from deqc.ops import STEPS
 from deqc.spec import availability
+from deqc.spec.keys import Keys
 from deqc.spec.names import did_you_mean
-from deqc.spec.places import Path, covered, entry_at, node_at, shown
+from deqc.spec.places import Path, covered, entry_at, example, node_at, shown
 from deqc.spec.tree import Mapping, Node, Scalar, Sequence
 
 _CODES = {
@@ -45,24 +45,26 @@ def report(root: Mapping, findings: Iterable[Finding], problems: Problems) -> No
     ordered = sorted(findings, key=lambda finding: len(finding.path))
     crowded = {finding.path for finding in ordered if finding.keyword == "maxProperties" and finding.message is None}
     reporter = _Reporter(root, problems)
+    keys: dict[Path, list[Finding]] = {}
     for finding in ordered:
-        if not any(finding.path[: len(path)] == path and finding.path != path for path in crowded):
+        if any(finding.path[: len(path)] == path and finding.path != path for path in crowded):
+            continue
+        if finding.keyword in ("additionalProperties", "required"):
+            keys.setdefault(finding.path, []).append(finding)
+        else:
             reporter.report(finding)
+    for path, several in keys.items():
+        reporter.keys(path, several)
 
 
 class _Reporter:
     def __init__(self, root: Mapping, problems: Problems) -> None:
         self._root = root
         self._problems = problems
-        self._keys_done: set[Path] = set()
 
     def report(self, finding: Finding) -> None:
         """The diagnostic of one finding."""
         node = node_at(self._root, finding.path)
-        if finding.keyword in ("additionalProperties", "required"):
-            if isinstance(node, Mapping) and finding.path not in self._keys_done:
-                self._keys(finding, node)
-            return
         if covered(self._problems, node.span):
             return
         if finding.keyword == "not":
@@ -87,7 +89,7 @@ class _Reporter:
         if finding.keyword == "enum" and isinstance(value, str):
             near = did_you_mean(value, [word for word in finding.rule if isinstance(word, str)])
             hint = f"did you mean '{near}'?" if near else None
-        elif message.startswith("mapping_layers") or message.endswith("or {each: computation}"):
+        elif "for each scale" in message:
             hint = "with `scales:` a list has one entry for each scale"
         elif isinstance(node, Mapping) and "computations" in message:
             hint = "write a list: `[…, …]`"
@@ -118,78 +120,17 @@ class _Reporter:
             if isinstance(first.value, Scalar) and first.value.value is None:
                 hint = f"the fields of '{first.name}' have to be indented further than its name"
             else:
-                written = ", ".join(f"{entry.name}: …" for entry in others)
-                hint = f"write the fields inside: {{{first.name}: {{{op.principal or 'field'}: …, {written}}}}}"
+                inside = [name for name in (op.principal, *(entry.name for entry in others)) if name is not None]
+                hint = f"write the fields inside: {example(first.name, inside)}"
         names = ", ".join(f"'{entry.name}'" for entry in node)
         self._problems.add("E029", others[0].key.span, f"a step has one name, found {names}", hint=hint)
 
-    def _keys(self, finding: Finding, node: Mapping) -> None:
-        """Unknown and missing keys of one mapping: a key that was probably misspelt is not also missing."""
-        self._keys_done.add(finding.path)
-        allowed = list(finding.schema.get("properties", {}))
-        closed = finding.schema.get("additionalProperties") is False
-        written = [entry.name for entry in node]
-        missing = [name for name in finding.schema.get("required", ()) if name not in written]
-        owner = str(finding.path[-1]) if finding.path else "a spec"
-        op = STEPS.get(owner)
-        if op is not None and allowed != [field.name for field in op.fields]:
-            op = None
-        for entry in node:
-            if not closed or entry.name in allowed:
-                continue
-            near = did_you_mean(entry.name, [name for name in allowed if name not in written])
-            if near in missing:
-                missing.remove(near)
-            if (finding.path == () and near == "scale") or near == "scales":
-                missing = [name for name in missing if name != "scale"]
-            hint = f"did you mean '{near}'?" if near else None
-            if availability.is_planned_key(finding.path, entry.name, op is not None):
-                if op is not None and entry.name in ("weight",):  # takes the place of sizes
-                    missing = []
-                if not availability.follows_from_method(self._root, finding.path):
-                    self._problems.add("E025", entry.key.span, availability.not_available(entry.name))
-                continue
-            if op is not None and op.principal is not None and near is None:
-                kind = next(field.kind for field in op.fields if field.name == op.principal)
-                if kind in (Kind.COMPUTATION, Kind.BRANCHES):
-                    shape = f"{{{entry.name}: …}}"
-                    hint = f"write `[{shape}]`" if kind is Kind.COMPUTATION else f"write `[{shape}, …]`"
-                    missing = [name for name in missing if name != op.principal]
-            expected = f"one of {', '.join(allowed)}" if hint is None and allowed else None
-            self._problems.add(
-                "E020",
-                entry.key.span,
-                f"{owner} has no {_part(finding.path, op)} '{entry.name}'",
-                expected=expected,
-                hint=hint,
-            )
-        for name in missing:
-            self._missing(finding.path, node, owner, name, op is not None)
-
-    def _missing(self, path: Path, node: Mapping, owner: str, name: str, step: bool) -> None:
-        entry = entry_at(self._root, path)
-        span = entry.key.span if entry is not None else _start(node)
-        if path == () and name == "scale":
-            self._problems.add(
-                "E021", span, "a spec needs 'scale' or 'scales'", hint="write the shape of the state: `scale: [64]`"
-            )
+    def keys(self, path: Path, findings: list[Finding]) -> None:
+        """The diagnostics of what is unknown or missing in one mapping."""
+        node = node_at(self._root, path)
+        if not isinstance(node, Mapping):
             return
-        hint = f"write `{{{owner}: {{{name}: …}}}}`" if step else None
-        self._problems.add("E021", span, f"{owner} needs '{name}'", hint=hint)
-
-
-def _part(path: Path, op: object) -> str:
-    return (
-        "field"
-        if op is not None
-        else "section"
-        if path == ()
-        else "setting"
-        if path[0] in ("solver", "adjoint")
-        else "key"
-    )
-
-
-def _start(node: Mapping) -> Span:
-    """Where the document starts: its first key."""
-    return node.entries[0].key.span if node.entries else node.span
+        allowed = max((list(finding.schema.get("properties", {})) for finding in findings), key=len)
+        closed = any(finding.keyword == "additionalProperties" for finding in findings)
+        required = dict.fromkeys(name for finding in findings for name in finding.schema.get("required", ()))
+        Keys(self._root, path, node, allowed, list(required), self._problems).report(closed)

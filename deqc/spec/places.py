@@ -47,6 +47,11 @@ def shown(node: Node) -> str:
     return f"'{text}'" if isinstance(node.value, str) else "null" if node.value is None else text
 
 
+def example(name: str, fields: list[str]) -> str:
+    """How a step with these fields is written."""
+    return f"{{{name}: {{{', '.join(f'{field}: …' for field in fields)}}}}}"
+
+
 def covered(problems: Problems, span: Span) -> bool:
     """Whether something within this place has been reported already."""
     start, end = (span.line, span.column), (span.end_line, span.end_column)

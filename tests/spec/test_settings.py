@@ -1,0 +1,64 @@
+"""The descriptions of settings and methods: complete, consistent, and the defaults of the language."""
+
+from __future__ import annotations
+
+import pytest
+
+from deqc.fields import Field, Kind
+from deqc.settings import LINEAR, PLANNED, SECTIONS, SOLVER, TERMINATION, planned
+from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description
+
+METHODS = [*SOLVERS.values(), *ADJOINTS.values(), *LINEAR_SOLVERS.values()]
+FIELDS = [*SOLVER, *TERMINATION, *LINEAR, *(one for method in METHODS for one in method.fields)]
+
+
+def within(field: Field, value: object) -> bool:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return True
+    lower = field.minimum is None or value >= field.minimum
+    above = field.exclusive_minimum is None or value > field.exclusive_minimum
+    upper = field.maximum is None or value <= field.maximum
+    below = field.exclusive_maximum is None or value < field.exclusive_maximum
+    return lower and above and upper and below
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
+def test_defaults_obey_their_own_rules(field: Field) -> None:
+    assert within(field, field.default)
+    assert all(within(field, example) for example in field.examples)
+    if field.kind is Kind.CHOICE:
+        assert field.default in field.choices
+    if field.kind is Kind.NUMBER:
+        assert field.default is None or isinstance(field.default, float)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_a_method_says_what_it_does_and_who_found_it(method: Description) -> None:
+    assert method.summary.endswith(".")
+    if method.name not in ("auto", "none"):
+        source = method.summary + (SOLVERS[method.name].summary if method.name in SOLVERS else "")
+        assert any(year.isdigit() and len(year) == 4 for year in source.replace(")", " ").replace(",", " ").split())
+
+
+def test_the_defaults_of_the_language() -> None:
+    shared = {field.name: field.default for field in SOLVER}
+    assert shared == {"atol": 1e-3, "rtol": 1e-3, "max_steps": None, "coupling": "sample", "on_failure": "warn"}
+    assert [method.max_steps for method in SOLVERS.values()] == [32] * len(SOLVERS)
+    assert {field.name: field.default for field in TERMINATION} == {"mode": "abs_norm", "norm": "max"}
+    assert {field.name: field.default for field in LINEAR} == {"max_steps": None, "rtol": None, "atol": 0.0}
+    assert ADJOINTS["phantom"].defaults == {"steps": 5, "damping": 1.0}
+    assert SOLVERS["anderson"].defaults == {"history": 5, "ridge": 1e-4, "damping": 1.0}
+    assert SOLVERS["picard"].defaults == {"damping": 1.0}
+
+
+def test_what_is_available_is_not_planned() -> None:
+    tables = {"solver": SOLVERS, "adjoint": ADJOINTS, "linear_solver": LINEAR_SOLVERS}
+    for place, table in tables.items():
+        assert not PLANNED[place] & table.keys()
+    assert not PLANNED["section"] & {section.name for section in SECTIONS}
+    assert not PLANNED["termination"] & {mode for field in TERMINATION for mode in field.choices}
+
+
+def test_methods_of_torchdiffeq_are_planned() -> None:
+    assert planned("solver", "torchdiffeq.dopri8")
+    assert not planned("solver", "torchdiff")
