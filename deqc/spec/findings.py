@@ -10,7 +10,7 @@ from typing import Any
 from deqc.diagnostics import Problems, Related
 from deqc.ops import STEPS
 from deqc.spec import availability
-from deqc.spec.keys import Keys
+from deqc.spec.expected_keys import Keys
 from deqc.spec.names import did_you_mean
 from deqc.spec.places import Path, covered, entry_at, example, node_at, shown
 from deqc.spec.tree import Mapping, Node, Scalar, Sequence

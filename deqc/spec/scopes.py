@@ -16,7 +16,7 @@ from deqc.spec.expressions import FIELDS
 from deqc.spec.expressions.tree import names
 from deqc.spec.model import Block, Computation, Literal, Reference, Step
 from deqc.spec.names import check_name, did_you_mean
-from deqc.spec.walk import expressions, nested, steps
+from deqc.spec.walk import BROKEN, expressions, nested, steps
 
 _BRANCHING = frozenset({"sum", "mul", "concat"})
 _STATE_HINT = "the state is read in `main_layers` and `head`"
@@ -99,9 +99,8 @@ class Checker:
 
     def _dropped(self, reference: Reference, previous: Step | Reference | None) -> None:
         assert previous is not None, "a reference at the start drops nothing"
-        result = (
-            f"the value of ${previous.name}" if isinstance(previous, Reference) else f"the result of {previous.name}"
-        )
+        result = "the value of $" if isinstance(previous, Reference) else "the result of "
+        result = "what is before it" if previous.name == BROKEN else result + previous.name
         span = previous.span if isinstance(previous, Reference) else previous.whole
         both = f"{{sum: [identity, ${reference.name}]}}"
         hint = f"`${reference.name}` replaces the value before it; to combine both, write `{both}`"

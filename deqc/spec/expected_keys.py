@@ -1,0 +1,93 @@
+"""Unknown and missing keys of a mapping, told together: a key that was probably misspelt is not also missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from deqc.diagnostics import Problems
+from deqc.fields import Kind
+from deqc.ops import STEPS
+from deqc.ops.base import Op
+from deqc.spec import availability
+from deqc.spec.names import did_you_mean
+from deqc.spec.places import Path, entry_at, example
+from deqc.spec.tree import Entry, Mapping
+
+
+@dataclass
+class Keys:
+    """The keys of the mapping at `path`: those the schema has there, those that stand there, those it requires."""
+
+    root: Mapping
+    path: Path
+    node: Mapping
+    allowed: list[str]
+    required: list[str]
+    problems: Problems
+    missing: list[str] = field(init=False)
+    op: Op | None = field(init=False)  # where the keys are the fields of a step
+
+    def __post_init__(self) -> None:
+        written = {entry.name for entry in self.node}
+        self.missing = [name for name in self.required if name not in written]
+        op = STEPS.get(self.owner)
+        self.op = op if op is not None and self.allowed == [one.name for one in op.fields] else None
+
+    @property
+    def owner(self) -> str:
+        """What the keys belong to, in words."""
+        return str(self.path[-1]) if self.path else "a spec"
+
+    def report(self, closed: bool) -> None:
+        """Adds a diagnostic for each cause; `closed` where no other keys are allowed."""
+        for entry in self.node:
+            if closed and entry.name not in self.allowed:
+                self._unknown(entry)
+        for name in self.missing:
+            self._missing(name)
+
+    def _unknown(self, entry: Entry) -> None:
+        if availability.is_planned_key(self.path, entry.name, self.op is not None):
+            if self.op is not None and entry.name == "weight":  # takes the place of the sizes
+                self.missing = []
+            if not availability.follows_from_method(self.root, self.path):
+                self.problems.add("E025", entry.key.span, availability.not_available(entry.name))
+            return
+        hint = self._hint(entry.name)
+        expected = f"one of {', '.join(self.allowed)}" if hint is None and self.allowed else None
+        message = f"{self.owner} has no {self._word()} '{entry.name}'"
+        self.problems.add("E020", entry.key.span, message, expected=expected, hint=hint)
+
+    def _hint(self, name: str) -> str | None:
+        """What to write instead; what it provides is no longer missing."""
+        written = {entry.name for entry in self.node}
+        near = did_you_mean(name, [one for one in self.allowed if one not in written])
+        if near is not None:
+            provided = "scale" if self.path == () and near == "scales" else near
+            self.missing = [one for one in self.missing if one != provided]
+            return f"did you mean '{near}'?"
+        if self.allowed == ["each"]:
+            self.missing = []
+            return "write a list with one computation for each scale, or `{each: …}`"
+        if self.op is None or self.op.principal is None:
+            return None
+        kind = next(one.kind for one in self.op.fields if one.name == self.op.principal)
+        if kind not in (Kind.COMPUTATION, Kind.BRANCHES):
+            return None
+        self.missing = [one for one in self.missing if one != self.op.principal]
+        return f"write `[{{{name}: …}}]`" if kind is Kind.COMPUTATION else f"write `[{{{name}: …}}, …]`"
+
+    def _missing(self, name: str) -> None:
+        entry = entry_at(self.root, self.path)
+        first = self.node.entries[0].key.span if self.node.entries else self.node.span
+        span = first if entry is None else entry.key.span
+        message = f"{self.owner} needs '{name}'"
+        hint = f"write `{example(self.owner, self.required)}`" if self.op is not None else None
+        if self.path == () and name == "scale":
+            message, hint = "a spec needs 'scale' or 'scales'", "write the shape of the state: `scale: [64]`"
+        self.problems.add("E021", span, message, hint=hint)
+
+    def _word(self) -> str:
+        if self.op is not None:
+            return "field"
+        return "section" if self.path == () else "setting" if self.path[0] in ("solver", "adjoint") else "key"
