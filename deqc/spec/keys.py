@@ -1,93 +1,64 @@
-"""Unknown and missing keys of a mapping, told together: a key that was probably misspelt is not also missing."""
+"""Keys of mappings: each a text, given once, with a value."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, MutableMapping
 
-from deqc.diagnostics import Problems
-from deqc.fields import Kind
-from deqc.ops import STEPS
-from deqc.ops.base import Op
-from deqc.spec import availability
-from deqc.spec.names import did_you_mean
-from deqc.spec.places import Path, entry_at, example
-from deqc.spec.tree import Entry, Mapping
+from deqc.diagnostics import Problems, Related, Span
+from deqc.spec.scalars import resolve
+from deqc.spec.tree import Entry, Mapping, Node, Scalar
 
 
-@dataclass
-class Keys:
-    """The keys of the mapping at `path`: those the schema has there, those that stand there, those it requires."""
+def check(key: Node, span: Span, alias: bool, entries: MutableMapping[str, Entry], problems: Problems) -> Scalar | None:
+    """The key, if an entry can be kept under it; None after a diagnostic."""
+    if not isinstance(key, Scalar) or alias:
+        hint = 'an expression is written in quotes: "${…}"' if isinstance(key, Mapping) else None
+        problems.add("E009", span, "a key is a text, nothing else", hint=hint)
+        return None
+    name = key.value
+    if not isinstance(name, str):
+        hint = f"write '{key.text}' in quotes" if key.text else "write a key before the ':'"
+        problems.add("E009", span, f"a key is a text, not {key.text or 'nothing'}", hint=hint)
+        return None
+    if name == "<<":
+        hint = "a block with parameters shares what several places have in common"
+        problems.add("E011", span, "merge keys '<<' are not part of the language", hint=hint)
+        return None
+    if name in entries:
+        related = [Related(entries[name].key.span, "first given here")]
+        problems.add("E010", span, f"the key {name!r} is given twice", related=related)
+        return None
+    return key
 
-    root: Mapping
-    path: Path
-    node: Mapping
-    allowed: list[str]
-    required: list[str]
-    problems: Problems
-    missing: list[str] = field(init=False)
-    op: Op | None = field(init=False)  # where the keys are the fields of a step
 
-    def __post_init__(self) -> None:
-        written = {entry.name for entry in self.node}
-        self.missing = [name for name in self.required if name not in written]
-        op = STEPS.get(self.owner)
-        self.op = op if op is not None and self.allowed == [one.name for one in op.fields] else None
+def without_value(
+    empty: Iterable[Scalar], entries: MutableMapping[str, Entry], flow: bool, depth: int, problems: Problems
+) -> None:
+    """Reports keys of which nothing follows, and puts what they probably mean in their stead.
 
-    @property
-    def owner(self) -> str:
-        """What the keys belong to, in words."""
-        return str(self.path[-1]) if self.path else "a spec"
+    That stands at the place of the mistake, so that what follows from it is known as such.
+    """
+    last = next(reversed(list(entries)), None)
+    for key in empty:
+        problems.add(
+            "E013", key.span, f"{key.text!r} has no value", hint=_hint(key.text, flow, depth, key.text == last)
+        )
+        name, colon, rest = key.text.partition(":")
+        if name and colon and rest and key.plain and name not in [entry.name for entry in entries.values()]:
+            meant = Scalar(name, name, True, key.span)
+            value = Scalar(resolve(rest, key.span, Problems()), rest, True, key.span)
+            entries[key.text] = Entry(meant, value)
+        else:
+            entries[str(key.value)] = Entry(key, Scalar(None, "", True, key.span))
 
-    def report(self, closed: bool) -> None:
-        """Adds a diagnostic for each cause; `closed` where no other keys are allowed."""
-        for entry in self.node:
-            if closed and entry.name not in self.allowed:
-                self._unknown(entry)
-        for name in self.missing:
-            self._missing(name)
 
-    def _unknown(self, entry: Entry) -> None:
-        if availability.is_planned_key(self.path, entry.name, self.op is not None):
-            if self.op is not None and entry.name == "weight":  # takes the place of the sizes
-                self.missing = []
-            if not availability.follows_from_method(self.root, self.path):
-                self.problems.add("E025", entry.key.span, availability.not_available(entry.name))
-            return
-        hint = self._hint(entry.name)
-        expected = f"one of {', '.join(self.allowed)}" if hint is None and self.allowed else None
-        message = f"{self.owner} has no {self._word()} '{entry.name}'"
-        self.problems.add("E020", entry.key.span, message, expected=expected, hint=hint)
-
-    def _hint(self, name: str) -> str | None:
-        """What to write instead; what it provides is no longer missing."""
-        written = {entry.name for entry in self.node}
-        near = did_you_mean(name, [one for one in self.allowed if one not in written])
-        if near is not None:
-            provided = "scale" if self.path == () and near == "scales" else near
-            self.missing = [one for one in self.missing if one != provided]
-            return f"did you mean '{near}'?"
-        if self.allowed == ["each"]:
-            self.missing = []
-            return "write a list with one computation for each scale, or `{each: …}`"
-        if self.op is None or self.op.principal is None:
-            return None
-        kind = next(one.kind for one in self.op.fields if one.name == self.op.principal)
-        if kind not in (Kind.COMPUTATION, Kind.BRANCHES):
-            return None
-        self.missing = [one for one in self.missing if one != self.op.principal]
-        return f"write `[{{{name}: …}}]`" if kind is Kind.COMPUTATION else f"write `[{{{name}: …}}, …]`"
-
-    def _missing(self, name: str) -> None:
-        entry = entry_at(self.root, self.path)
-        first = self.node.entries[0].key.span if self.node.entries else self.node.span
-        span = first if entry is None else entry.key.span
-        message = f"{self.owner} needs '{name}'"
-        hint = f"write `{example(self.owner, self.required)}`" if self.op is not None else None
-        if self.path == () and name == "scale":
-            message, hint = "a spec needs 'scale' or 'scales'", "write the shape of the state: `scale: [64]`"
-        self.problems.add("E021", span, message, hint=hint)
-
-    def _word(self) -> str:
-        if self.op is not None:
-            return "field"
-        return "section" if self.path == () else "setting" if self.path[0] in ("solver", "adjoint") else "key"
+def _hint(key: str, flow: bool, depth: int, last: bool) -> str:
+    """The likeliest way to mend a key without a value."""
+    name, colon, rest = key.partition(":")
+    if name and colon and rest:
+        return f"write a space after the colon: `{name}: {rest}`"
+    if flow and depth > 0:
+        return f"a step without fields is written without braces: `{key}`"
+    if depth > 0 and not last:
+        return f"indent what belongs to {key!r} further than {key!r} itself"
+    return "write a value after the colon, or `null`"
