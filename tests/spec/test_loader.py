@@ -209,6 +209,28 @@ def test_what_can_be_read_is_read() -> None:
     assert [d.code for d in problems.sorted()] == ["E014", "E010", "E009"]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: {linear:64}", {"a": {"linear": 64}}),
+        ("a: {linear: 3, linear:64}", {"a": {"linear": 3, "linear:64": None}}),
+        ("a: {linear:3, linear:64}", {"a": {"linear": 3, "linear:64": None}}),
+        ("a: {b:, c: , d}", {"a": {"b": None, "c": None, "d": None}}),
+        ("a: {'linear:64'}", {"a": {"linear:64": None}}),
+        ("a: [{tanh}, 1]", {"a": [{"tanh": None}, 1]}),
+    ],
+)
+def test_a_key_without_a_value_is_read_as_it_was_meant(text: str, expected: object) -> None:
+    problems = Problems()
+    root = compose(text, "f", problems)
+    assert root is not None
+    assert to_data(root) == expected
+    assert {d.code for d in problems.found} == {"E013"}
+    for node in nodes(root):
+        if isinstance(node, Mapping):
+            assert len({entry.name for entry in node}) == len(node.entries)
+
+
 def test_bytes_that_are_not_utf8() -> None:
     for raw, place in [
         (b"a: 1\nb: \xe9\n", (2, 4)),
