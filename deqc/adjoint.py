@@ -7,6 +7,7 @@ shared by all iterations of the adjoint's solver and by the final product. An op
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -27,6 +28,7 @@ class Adjoint:
     pullback: tuple[Node | None, ...]  # of each weight of the boundary; None where f does not depend on it
     shared: tuple[Node, ...]  # what vjp and pullback read besides u, the boundary and, in pullback, the state
     rows: bool  # whether vjp takes a row axis
+    cotangents: Mapping[Node, Node]  # of every value of f, by value
     autograd: tuple[str, ...]  # ops without a rule
 
 
@@ -146,6 +148,10 @@ class _Reverse:
         return self.builder.make("pack", *values, ranks=tuple(v.type.rank for v in values))
 
 
+def _view_of_state(node: Node, state: Node) -> bool:
+    return node is state or (node.op == "unpack" and node.operands[0] is state)
+
+
 def adjoint(program: Program) -> Adjoint:
     """The derivatives of f."""
     reverse = _Reverse(program)
@@ -167,7 +173,7 @@ def adjoint(program: Program) -> Adjoint:
             for operand in node.operands:
                 if operand in moving or (operand in boundary and not (root is vjp and operand.type.batched)):
                     continue
-                if operand is program.state and root is not vjp:
+                if root is not vjp and _view_of_state(operand, program.state):
                     continue
                 if operand.op == "reshape" and operand.operands[0] in boundary:
                     continue  # a view of a weight
@@ -181,5 +187,6 @@ def adjoint(program: Program) -> Adjoint:
         pullback=pullback,
         shared=tuple(sorted(shared, key=order.__getitem__)),
         rows=rows,
+        cotangents=cotangents,
         autograd=tuple(dict.fromkeys(reverse.autograd)),
     )

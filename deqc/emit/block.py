@@ -26,7 +26,6 @@ class Block:
         reserved: frozenset[str],
         indent: int,
         wishes: Mapping[Node, str] | None = None,
-        cotangents: frozenset[Node] = frozenset(),
         layers: bool = False,
     ) -> None:
         self.lines: list[str] = []
@@ -35,7 +34,6 @@ class Block:
         self._namer = Namer(reserved)
         self._indent = indent
         self._wishes = wishes or {}
-        self._cotangents = cotangents
         self._layers = layers
         order = tuple(reachable(roots, frozenset(given)))
         self._lists: dict[tuple[str, ...], str] = {}
@@ -51,6 +49,10 @@ class Block:
     def code(self, node: Node) -> Code:
         """The expression that stands for a node after the statements."""
         return self._codes[node]
+
+    def known(self, node: Node) -> Code | None:
+        """The same, or None for a node that is not part of the block."""
+        return self._codes.get(node)
 
     def returned(self, code: Code) -> tuple[str, ...]:
         """All statements, and `return` of an expression."""
@@ -73,7 +75,7 @@ class Block:
             self._codes[node] = code
             self._depth[node] = depth
             return
-        name = self._namer.fresh(self._wishes.get(node) or wish(node, node in self._cotangents))
+        name = self._namer.fresh(self._wishes.get(node) or wish(node))
         self.lines.extend(statement(f"{name} = ", code, self._indent))
         self.texts.append(text)
         self._codes[node] = Text(name)

@@ -24,9 +24,11 @@ STATEMENTS = (
     ast.For, ast.While, ast.If, ast.With, ast.Raise, ast.Try, ast.Expr, ast.Pass, ast.Break, ast.Continue,
 )  # fmt: skip
 BUILTINS = frozenset(
-    "all any bool classmethod dict enumerate filter float getattr hasattr int isinstance len list map max min next object "
-    "property range reversed set sorted staticmethod str sum super tuple zip "
-    "IndexError RuntimeError ValueError TypeError ArithmeticError NotImplementedError".split()
+    """
+    all any bool classmethod dict enumerate filter float getattr hasattr int isinstance len list map max min next object
+    property range reversed set sorted staticmethod str sum super tuple zip
+    IndexError RuntimeError ValueError TypeError ArithmeticError NotImplementedError
+    """.split()  # noqa: SIM905 - a table of words reads best as one
 )
 DUNDERS = frozenset({"__init__", "__name__", "__class__", "__members__"})
 

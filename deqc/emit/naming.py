@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import takewhile
 
 from deqc.ir.graph import Node, Program, reachable
 
@@ -52,7 +53,7 @@ class Namer:
         return name
 
 
-def wish(node: Node, cotangent: bool = False) -> str:
+def wish(node: Node) -> str:
     """The name a value would like to have."""
     if node.hint:
         return node.hint
@@ -60,7 +61,7 @@ def wish(node: Node, cotangent: bool = False) -> str:
         return f"d_{wish(node.operands[0])}"
     if node.op.endswith("_scale"):
         return "scale"
-    if cotangent:
+    if node.op.endswith(("_pull", "_input", "_weight")) or node.op in ("autograd", "sum_to", "tile"):
         return "g"
     if node.op.endswith("_norm"):
         return "normed"
@@ -95,16 +96,19 @@ def _tokens(leaf: Node) -> list[str]:
 
 
 def _shortest(leaves: list[Node]) -> dict[Node, str]:
-    names: dict[Node, str] = {}
-    for leaf in leaves:
-        tokens = _tokens(leaf)
-        for count in range(1, len(tokens) + 1):
-            tail = tokens[-count:]
-            same = [other for other in leaves if _tokens(other)[-count:] == tail]
-            if len(same) == 1 and not tail[0].isdigit():
-                break
-        names[leaf] = "_".join(tail)
-    return names
+    """The least detail that tells all parameters apart: the name, its layer, its place, its whole path."""
+    rows = [_tokens(leaf) for leaf in leaves]
+    details = [
+        [t[-1:] for t in rows],
+        [t[-2:] for t in rows],
+        [[t[0], *takewhile(str.isdigit, t[1:-2]), *t[-2:]] for t in rows],
+        rows,
+    ]
+    names = next(
+        (found for d in details if len(set(found := ["_".join(t) for t in d])) == len(rows)),
+        ["_".join(t) for t in rows],
+    )
+    return dict(zip(leaves, names, strict=True))
 
 
 def origin(node: Node) -> str:

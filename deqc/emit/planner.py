@@ -24,7 +24,7 @@ from deqc.emit.plan import (
     SolverPlan,
 )
 from deqc.emit.render import adjoint_text, solver_text
-from deqc.ir.graph import Node, Program, depends, reachable
+from deqc.ir.graph import Node, Program, reachable
 from deqc.ops.code import Attribute, Call, Code, Items, Text, call
 
 IN_FUNCTIONS = frozenset({"z", "u", "w", "at", "f", "F", "torch", "nn", "vjp", "linearize", "pullback", "jacobian"})
@@ -131,10 +131,10 @@ class _Planner:
         roots: tuple[Node, ...],
         result: Callable[[Block], Code],
         given: dict[Node, Code] | None = None,
-        cotangents: frozenset[Node] = frozenset(),
+        wishes: dict[Node, str] | None = None,
     ) -> Lines:
         known = {self.program.state: Text("z"), **self._weights_given()} if given is None else given
-        return self._finished(Block(roots, known, IN_FUNCTIONS, 4, cotangents=cotangents), result)
+        return self._finished(Block(roots, known, IN_FUNCTIONS, 4, wishes=wishes), result)
 
     def _finished(self, block: Block, result: Callable[[Block], Code]) -> Lines:
         lines = block.returned(result(block))
@@ -150,14 +150,14 @@ class _Planner:
         block = Block(adjoint.shared, given, IN_FUNCTIONS, 4)
         namer = Namer({"count", "index"})
         members = {n: namer.fresh(self.fields.get(n) or _member(n, block)) for n in adjoint.shared}
-        moving = depends(adjoint.nodes, adjoint.u)
+        wishes = {g: f"g_{_member(n, block)}" for n, g in reversed(list(adjoint.cotangents.items())) if not g.leaf}
         at: dict[Node, Code] = {n: Attribute(Text("at"), name) for n, name in members.items()}
         linearize: Lines = ()
         if members:
             linearize = self._finished(block, lambda b: call("Linearization", *(b.code(n) for n in adjoint.shared)))
         weights = self._weights_given()
         inside: dict[Node, Code] = {adjoint.u: Text("u"), **weights, **at}
-        vjp = self._function((adjoint.vjp,), lambda b: b.code(adjoint.vjp), inside, moving)
+        vjp = self._function((adjoint.vjp,), lambda b: b.code(adjoint.vjp), inside, wishes)
         known: dict[Node, Code] = {adjoint.u: Text("u"), self.program.state: Text("z"), **at, **weights}
         roots = tuple(p for p in adjoint.pullback if p is not None)
 
@@ -166,7 +166,7 @@ class _Planner:
             parts = [z if p is None else block.code(p) for p, z in zip(adjoint.pullback, zero, strict=True)]
             return call("Weights", *parts)
 
-        pullback = self._function(roots, result, known, moving)
+        pullback = self._function(roots, result, known, wishes)
         used = any("at." in line for line in pullback)
         return Derivatives(
             members=tuple(Member(name, str(node.type)) for node, name in members.items()),
@@ -256,9 +256,9 @@ class _Planner:
 
 
 def _member(node: Node, block: Block) -> str:
-    """A field of Linearization: as the value is called in `linearize`, the derivative of an activation after its value."""
+    """How the value is called in `linearize`; the derivative of an activation is called after its value."""
     of = node.operands[0] if node.op.endswith("_derivative") else node
-    code = block.code(of) if of is not node or not node.leaf else Text(wish(node))
+    code = block.known(of)
     name = code.text if isinstance(code, Text) and code.text.isidentifier() else wish(of)
     return name if of is node else f"d_{name}"
 

@@ -136,6 +136,8 @@ class _Lowering:
             scope = self._scope("main", scale=self._shape(i))
             scope = Scope(scope.section, scope.values, scope.numbers, state=z[i], states=z)
             h = self.chains.lower(computation, z[i], f"main_layers.{i}", scope)
+            if h is not None and not h.hint:
+                h = self.builder.renamed(h, f"h{i}" if len(z) > 1 else "h")
             straight = is_identity(self.spec.mapping_layers[i][i])
             if h is not None and straight:
                 where = f"main_layers of scale {i}" if len(z) > 1 else "main_layers"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deqc.ops.base import Attributes, Op
+from deqc.ops.base import Attributes, Make, Op, Value
 from deqc.ops.code import Code, Items, call, literal
 from deqc.types import Type
 
@@ -42,6 +42,15 @@ class Rows(Op):
         """`_rows([w, …], tops, lefts, height, width)`."""
         tops, lefts = literal(tuple(attributes["tops"])), literal(tuple(attributes["lefts"]))
         return call("_rows", Items(operands), tops, lefts, attributes["height"], attributes["width"])
+
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """Each block's part of g."""
+        parts = []
+        for block, top, left in zip(node.operands, node.attributes["tops"], node.attributes["lefts"], strict=True):
+            height, width = block.type.shape
+            stretch = make("slice", g, dim=0, start=top, stop=top + height)
+            parts.append(make("slice", stretch, dim=1, start=left, stop=left + width))
+        return parts
 
 
 OP = Rows()

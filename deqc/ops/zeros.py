@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deqc.ops.base import INIT, Attributes, Op
+from deqc.ops.base import INIT, Attributes, Make, Op, Value
 from deqc.ops.code import Attribute, Code, Index, Text, literal, method
 from deqc.types import Type
 
@@ -37,6 +37,10 @@ class Zeros(Op):
         batch = (Index(Attribute(operands[0], "shape"), "0"),) if attributes["batched"] else ()
         sizes = tuple(literal(n) for n in attributes["shape"])
         return method(operands[0], "new_zeros", *batch, *sizes) if batch + sizes else Text("0.0")
+
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """None: the operand gives no numbers."""
+        return (None,)
 
 
 OP = Zeros()

@@ -1,0 +1,73 @@
+"""The reference interpreter: the meaning of a spec, run naively with torch and differentiated by autograd.
+
+No pass, no hoisting, no implicit derivative: f is evaluated node by node, and applied until nothing changes.
+Every optimisation and every generated derivative is tested against it. The only room beside `deqc.loading` that
+needs torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from deqc.ir.graph import Node, Program, reachable
+from deqc.ops import OPS
+
+CONVERGED = 1e-13  # largest entry of f(z) - z at which the iteration ends, in float64
+ITERATIONS = 4000
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a spec means, in evaluation mode."""
+
+    z_star: Tensor  # (B, D), packed
+    output: tuple[Tensor, ...]  # the head's output, or the state by scale
+    residual: float
+
+
+def evaluate(program: Program, roots: tuple[Node, ...], values: Mapping[Node, Tensor]) -> tuple[Tensor, ...]:
+    """The values of nodes, given those of leaves (and of any other nodes), by each op's own meaning."""
+    known = dict(values)
+    for node in reachable(roots, frozenset(known)):
+        known[node] = OPS[node.op].meaning(torch, node.attributes, *(known[o] for o in node.operands))
+    return tuple(known[root] for root in roots)
+
+
+def leaves(program: Program, state: Mapping[str, Tensor], inputs: tuple[Tensor, ...]) -> dict[Node, Tensor]:
+    """Inputs and parameters by their node; `state` is the generated module's state_dict or named parameters."""
+    values = dict(zip(program.inputs, inputs, strict=True))
+    for node in program.nodes:
+        if node.op == "parameter":
+            values[node] = state[f"{node.attributes['layer']}.{node.attributes['name']}"]
+    return values
+
+
+def apply_f(program: Program, z: Tensor, given: Mapping[Node, Tensor]) -> Tensor:
+    """One application of f on the packed state."""
+    return evaluate(program, (program.f,), {**given, program.state: z})[0]
+
+
+def solve(program: Program, state: Mapping[str, Tensor], inputs: tuple[Tensor, ...], damping: float = 1.0) -> Reference:
+    """The equilibrium by plain iteration from zeros, with the whole of it on autograd's tape."""
+    given = leaves(program, state, inputs)
+    z = inputs[0].new_zeros(inputs[0].shape[0], program.size)
+    residual = float("inf")
+    for _ in range(ITERATIONS):
+        fz = apply_f(program, z, given)
+        residual = float((fz - z).detach().abs().max()) if z.numel() else 0.0
+        z = z + damping * (fz - z)
+        if residual <= CONVERGED:
+            break
+    return Reference(z, output(program, z, given), residual)
+
+
+def output(program: Program, z: Tensor, given: Mapping[Node, Tensor]) -> tuple[Tensor, ...]:
+    """What `forward` returns at the packed state z."""
+    if program.head is not None:
+        return evaluate(program, (program.head,), {**given, program.solution: z})
+    unpack = OPS["unpack"].meaning
+    return tuple(unpack(torch, {"start": s.start, "stop": s.stop, "shape": s.shape}, z) for s in program.scales)
