@@ -37,7 +37,7 @@ class Composer:
         self._problems = problems
         self._events = Events(text, file, problems)
         self._anchors: dict[str, _Found] = {}
-        self._open: set[str] = set()
+        self._opened: set[str] = set()  # anchors that have begun; those that have ended are in `_anchors`
         self._weight = 0
 
     def document(self) -> Mapping | None:
@@ -94,7 +94,7 @@ class Composer:
             self._problems.add("E012", self._events.span(event), "tags such as !!str are not allowed", hint=hint)
         name = event.anchor
         if name is not None:
-            self._open.add(name)
+            self._opened.add(name)
         if isinstance(event, yaml.ScalarEvent):
             found = self._scalar(event)
         elif isinstance(event, yaml.SequenceStartEvent):
@@ -107,7 +107,6 @@ class Composer:
         return found
 
     def _anchor(self, name: str, found: _Found) -> None:
-        self._open.discard(name)
         first = self._anchors.setdefault(name, found)
         if first is not found:
             related = [Related(first.span, "first defined here")]
@@ -119,7 +118,7 @@ class Composer:
         if found is None:
             near = did_you_mean(name, self._anchors)
             guess = f"; did you mean '*{near}'?" if near else ""
-            inside = name in self._open
+            inside = name in self._opened
             message = (
                 f"the alias '*{name}' stands inside what it names" if inside else f"unknown alias '*{name}'{guess}"
             )

@@ -162,6 +162,7 @@ def test_what_is_not_needed_is_not_computed(inner: str) -> None:
         ("${a % 0.0}", "E055", 5, 6, "division by zero"),
         ("${9007199254740993}", "E056", 3, 19, "larger than 2**53"),
         ("${2 ** 53 + 1}", "E056", 11, 12, "larger than 2**53"),
+        ("${-9007199254740992 - 1}", "E056", 21, 22, "larger than 2**53"),
         ("${2 ** 54}", "E056", 5, 7, "larger than 2**53"),
         ("${3 ** 64}", "E056", 5, 7, "larger than 2**53"),
         ("${-3 ** 64}", "E056", 6, 8, "larger than 2**53"),

@@ -187,6 +187,7 @@ def test_mistakes(text: str, expected: list[str]) -> None:
         ("a: {out: ${width}}", 'write "${width}"'),
         ("a:\n\tb: 1", "YAML is indented with spaces"),
         ("head:\nsolver: newton", "write a value after the colon, or `null`"),
+        ("a:\n  b: 1\n  c:", "write a value after the colon, or `null`"),
         ("1: a", "write '1' in quotes"),
     ],
 )
