@@ -23,10 +23,10 @@ lint: $(VENV)/.installed-dev
 
 # What a change has to pass: the slow tests are left to `make test-all`. The wheel's own test is among them.
 test: lint
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow"
 
 test-all: lint
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 # Compiles examples/specs/digits.yaml and trains the module on scikit-learn's handwritten digits.
 demo: $(VENV)/.installed-demo

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import click
 
 from deqc import sources
+from deqc.cli.faults import FileFault
 from deqc.diagnostics import Diagnostic, Severity, SpecError
 
 SPEC = click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True)
@@ -33,7 +34,7 @@ class Report:
             self.texts[file] = data.decode("utf-8", errors="replace")
             return sources.decode(data, file), file
         except OSError as fault:
-            raise click.FileError(path, fault.strerror or str(fault)) from None
+            raise FileFault(path, fault) from None
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
