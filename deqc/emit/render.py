@@ -148,7 +148,7 @@ def solver_remedy(solver: SolverPlan) -> str:
     """What a user may try when the solve does not converge, as a string of the module."""
     other = {
         "picard": "a smaller damping, or anderson or newton",
-        "anderson": "a longer history, a smaller damping, or newton",
+        "anderson": "a smaller damping, or newton",
         "newton": "another start z0, or anderson",
     }[solver.method]
     return f'"Try more max_steps, a looser tolerance, {other}; see solve(...).original."'

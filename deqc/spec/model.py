@@ -28,7 +28,7 @@ class Reference:
 class Literal:
     """A number, a word or an expression written as the value of a field."""
 
-    value: Number | str | None | Expression
+    value: Number | str | Expression | None
     span: Span
 
 

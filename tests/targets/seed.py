@@ -100,9 +100,8 @@ PLAN = Plan(
             "return Linearization(h, 1 - a * a, 1 - t * t)",
         ),
         vjp=(
-            "dh, dt = (at.dh, at.dt) if u.ndim == 2 else (at.dh.unsqueeze(1), at.dt.unsqueeze(1))",
-            "gh = u + (torch.cat([u, u, u], -1) * dt) @ w.fuse.t()",
-            "return (gh * dh) @ w.main.t()",
+            "gh = u + (torch.cat([u, u, u], -1) * at.dt) @ w.fuse.t()",
+            "return (gh * at.dh) @ w.main.t()",
         ),
         pullback=(
             "at = linearize(z, w)",
@@ -126,6 +125,7 @@ PLAN = Plan(
     start_reads_inputs=False,
     functional=False,
     pad=True,
+    functions=(),
     autograd_rules=False,
     solver=SolverPlan("newton", "1e-3", "1e-3", "32", "abs_norm", "max", "sample", "warn", {}),
     adjoint=AdjointPlan("implicit", {}, "gmres", "1e-3", "0.0", "10", {}),
