@@ -65,4 +65,5 @@ CODES: Final[dict[str, str]] = {
     "E070": "nothing flows into a scale",
     "E080": "an option belongs to another method",
     "E081": "a method needs a matrix that is too large for this state",
+    "E090": "the model is too large",
 }

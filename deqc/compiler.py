@@ -30,7 +30,7 @@ from deqc.lower import lower
 from deqc.passes import optimise
 from deqc.spec.build import build
 from deqc.spec.canonical import sha256
-from deqc.spec.loader import load
+from deqc.spec.loader import compose
 from deqc.spec.model import Adjoint, Solver, Spec
 from deqc.spec.validate import validate
 from deqc.version import __version__
@@ -107,7 +107,10 @@ def check_text(text: str, file: str) -> list[Diagnostic]:
 
 
 def _spec(text: str, file: str, problems: Problems) -> Spec:
-    root = load(text, file)
+    root = compose(text, file, problems)
+    if root is None:
+        problems.raise_errors()
+    assert root is not None
     validate(root, problems)
     spec = build(root, problems)
     problems.raise_errors()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
-from deqc.diagnostics import Problems, Related, Span
+from deqc.diagnostics import Problems, Related, Span, SpecError
 from deqc.ir.builder import Builder
 from deqc.ir.graph import LayerUse, Node
 from deqc.lower.arguments import InvalidArgumentError, attributes, computed
@@ -17,6 +18,9 @@ from deqc.spec.expressions import Expression
 from deqc.spec.model import Block, Branches, Computation, Literal, Reference, Spec, Step
 from deqc.types import Type, show
 
+STEPS_AT_MOST = 100_000
+DEPTH_AT_MOST = 128
+NUMBERS_AT_MOST = 2**34  # 64 GiB in float32: no parameter of a model anyone trains
 WHERE = {"main": "f", "encoder": "the encoder", "head": "the head", "init": "init"}
 
 
@@ -28,12 +32,14 @@ class Chains:
     problems: Problems
     builder: Builder
     layers: dict[str, LayerUse] = field(default_factory=dict)
-    places: dict[str, Span] = field(default_factory=dict)  # of each layer's step
+    steps: int = 0  # lowered so far
+    depth: int = 0  # of computations within computations
     first_input: Node | None = None  # gives zeros and masks their batch, device and dtype
 
     def lower(self, computation: Computation, x: Node | None, path: str, scope: Scope) -> Node | None:
         """The value of a computation that starts from x; None after an error."""
         used: dict[str, int] = {}
+        taken: dict[str, Span] = {}
         for step in computation.steps:
             if isinstance(step, Reference):
                 x = self._read(step, scope)
@@ -48,6 +54,9 @@ class Chains:
                 count = used.get(step.name, 0)
                 used[step.name] = count + 1
                 own = f"{path}.{step.name}_{count}" if count else f"{path}.{step.name}"
+                if own in taken:
+                    self._clash(own, step.span, taken[own])
+                taken[own] = step.span
                 x = self._step(step, x, own, scope)
             if x is None:
                 return None
@@ -61,6 +70,14 @@ class Chains:
         return scope.values.get(reference.name)
 
     def _step(self, step: Step, x: Node | None, path: str, scope: Scope) -> Node | None:
+        self.steps += 1
+        if self.steps > STEPS_AT_MOST:
+            self._too_large(
+                step, f"more than {STEPS_AT_MOST:,} steps, every use of a block and every repetition counted"
+            )
+        if self.depth == DEPTH_AT_MOST:
+            self._too_large(step, f"steps within steps more than {DEPTH_AT_MOST} deep")
+        self.depth += 1
         try:
             if step.name in self.spec.blocks:
                 return self._block(self.spec.blocks[step.name], step, x, path, scope)
@@ -70,6 +87,8 @@ class Chains:
         except ShapeError as error:
             self.problems.add("E060", step.span, str(error), expected=error.expected, hint=error.hint)
             return None
+        finally:
+            self.depth -= 1
 
     def _op(self, op: Op, step: Step, x: Node | None, path: str, scope: Scope) -> Node | None:
         if scope.section not in op.where:
@@ -107,24 +126,28 @@ class Chains:
         layer = op.layer(values, x.type)
         if layer is None:
             return self.builder.make(op.name, x, span=step.span, **values)
-        self._register(path, layer.constructor, step)
+        self.layers[path] = LayerUse(path, layer.constructor)
+        for name, shape in layer.parameters:
+            if prod(shape) > NUMBERS_AT_MOST:
+                raise ShapeError(
+                    f"{op.name}'s {name} would have the shape {show(shape)}", f"at most {NUMBERS_AT_MOST:,} numbers"
+                )
         leaves = [
             self.builder.leaf("parameter", Type(shape, batched=False), layer=path, name=name, span=step.span)
             for name, shape in layer.parameters
         ]
         return self.builder.make(op.name, x, *leaves, span=step.span, layer=path, **values)
 
-    def _register(self, path: str, constructor: str, step: Step) -> None:
-        if path in self.layers:
-            self.problems.add(
-                "E045",
-                step.span,
-                f"two layers would be called {path}",
-                hint="rename the block",
-                related=[Related(self.places[path], "the other one")],
-            )
-        self.layers[path] = LayerUse(path, constructor)
-        self.places[path] = step.span
+    def _clash(self, path: str, place: Span, other: Span) -> None:
+        """`linear_1` is a block's name, and that of the second linear layer of a chain."""
+        name = path.rpartition(".")[2]
+        self.problems.add(
+            "E045",
+            place,
+            f"two steps of this chain would be called {name} in parameter names",
+            hint="rename the block",
+            related=[Related(other, "the other one")],
+        )
 
     def _mask(self, values: dict[str, Any], step: Step, x: Node) -> Node:
         """One mask a solve, times the value."""
@@ -209,6 +232,11 @@ class Chains:
                 values[parameter.name] = None
         inner = Scope(scope.section, values, numbers, arguments=values)
         return self.lower(block.body, x, path, inner)
+
+    def _too_large(self, step: Step, what: str) -> None:
+        """Ends the compilation: what is written out from here on is not worth its time."""
+        self.problems.add("E090", step.span, f"the model has {what}", hint="write a smaller model")
+        raise SpecError(self.problems.sorted())
 
     def _misplaced(self, op: Op, step: Step, scope: Scope) -> None:
         hint = {

@@ -1,0 +1,169 @@
+"""What the compiler made of a spec, and why: the text of `deqc explain`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+
+from deqc.compiler import Compilation
+from deqc.emit.naming import field_names, origin
+from deqc.emit.render import adjoint_text, solver_text
+from deqc.ir.graph import Node, Program, body, reachable
+from deqc.ir.printer import show_program
+from deqc.ops import OPS
+from deqc.passes import PIPELINE
+from deqc.solvers import ADJOINTS
+from deqc.types import show
+
+EXACT = frozenset({"implicit", "unroll"})
+BYTES = 4  # of a float32
+
+
+def explain(compilation: Compilation, ir: bool = False) -> str:
+    """Shapes, parameters, costs, solver, adjoint, passes and notes; with `ir`, the program after each pass too."""
+    sections = [
+        _title(compilation),
+        _table("Shapes", _shapes(compilation)),
+        _table("Parameters", _parameters(compilation)),
+        _table("Once a solve", _weights(compilation.program)),
+        _table("Cost a sample, float32", _costs(compilation)),
+        _table("Solve", _methods(compilation)),
+        _list("Passes", _passes(compilation)),
+        _list("Notes", list(_notes(compilation))),
+    ]
+    if ir:
+        sections += [f"After {name}:\n\n{show_program(program)}" for name, program in compilation.stages]
+    return "\n".join(section for section in sections if section)
+
+
+def _title(compilation: Compilation) -> str:
+    spec = compilation.spec
+    lines = [f"{spec.name}  (sha256 {compilation.plan.spec_sha256[:12]}…)"]
+    if spec.description:
+        lines.append(spec.description)
+    return "\n".join([*lines, "", *compilation.plan.title[: _equation_length(compilation)], ""])
+
+
+def _equation_length(compilation: Compilation) -> int:
+    return compilation.plan.title.index("")
+
+
+def _shapes(compilation: Compilation) -> Iterator[tuple[str, ...]]:
+    program = compilation.lowered
+    for node in program.inputs:
+        yield f"input {node.attributes['name']}", str(node.type)
+    for node in program.encoded:
+        yield f"encoder {node.hint}", str(node.type)
+    for k, scale in enumerate(program.scales):
+        yield f"scale {k}", f"{show(scale.shape)}, numbers {scale.start} to {scale.stop - 1} of the state"
+    for k, node in enumerate(program.hidden):
+        yield f"h_{k}", str(node.type)
+    yield "state", f"(B, {program.size})"
+    if program.head is not None:
+        yield "output", str(program.head.type)
+
+
+def _parameters(compilation: Compilation) -> Iterator[tuple[str, ...]]:
+    leaves = [n for n in compilation.lowered.nodes if n.op == "parameter"]
+    total = 0
+    for node in leaves:
+        name = node.attributes["name"]
+        buffer = name.startswith("running_")
+        total += 0 if buffer else prod(node.type.shape)
+        yield f"{node.attributes['layer']}.{name}", str(node.type), "buffer" if buffer else ""
+    yield "in all", str(total)
+
+
+def _weights(program: Program) -> Iterator[tuple[str, ...]]:
+    """What f reads besides z: hoisted out of the loop, or parameters as they stand."""
+    for node, name in field_names(program).items():
+        yield f"w.{name}", str(node.type), origin(node) or "computed from the inputs"
+
+
+def _costs(compilation: Compilation) -> Iterator[tuple[str, ...]]:
+    """Multiplications and additions, and bytes of the values made, by part."""
+    program, derivatives = compilation.program, compilation.derivatives
+    yield "f", *_cost(body(program))
+    before = frozenset(n for n in program.nodes if n.leaf)
+    yield "weights, once a solve", *_cost(tuple(reachable(program.boundary, before)))
+    if derivatives is not None:
+        stop = frozenset(program.boundary) | frozenset(derivatives.shared) | {derivatives.u}
+        yield "linearize, once a backward", *_cost(tuple(reachable(derivatives.shared, frozenset(program.boundary))))
+        yield "(df/dz)^T u", *_cost(tuple(reachable((derivatives.vjp,), stop)))
+    if program.head is not None:
+        yield "head", *_cost(tuple(reachable((program.head,), before)))
+
+
+def _cost(nodes: Sequence[Node]) -> tuple[str, str]:
+    made = [n for n in nodes if not n.leaf]
+    flops = sum(OPS[n.op].flops(n.attributes, [o.type for o in n.operands], n.type) for n in made)
+    size = sum(BYTES * n.type.size for n in made if n.type.batched)
+    return f"{flops} flops", f"{size} bytes"
+
+
+def _methods(compilation: Compilation) -> Iterator[tuple[str, ...]]:
+    spec, plan = compilation.spec, compilation.plan
+    chosen = " (chosen: auto)" if spec.solver.method.name == "auto" else ""
+    yield "start", {"zeros": "zeros", "step": "f(0, x)", "chains": "computed from the inputs"}[plan.start]
+    yield "solver", solver_text(plan.solver) + chosen
+    linear = spec.adjoint.linear_solver
+    chosen = " (linear solver chosen: auto)" if linear is not None and linear.name == "auto" else ""
+    exact = "exact" if compilation.adjoint.method.name in EXACT else "approximate"
+    if compilation.adjoint.method.name == "none":
+        exact = "no gradient passes through the solution"
+    yield "adjoint", f"{adjoint_text(plan.adjoint)}{chosen}: {exact}"
+    derivatives = compilation.derivatives
+    if derivatives is None:
+        yield "derivatives of f", "by torch.func: generated rules are switched off"
+    elif derivatives.autograd:
+        yield "derivatives of f", f"generated, but {', '.join(derivatives.autograd)} by torch's autograd (no rule)"
+    else:
+        yield "derivatives of f", "generated, every op by its rule"
+
+
+def _passes(compilation: Compilation) -> list[str]:
+    ran = {name for name, _ in compilation.stages}
+    notes = list(compilation.program.notes)
+    spoken = {note.partition(":")[0] for note in notes}
+    for step in PIPELINE:
+        if step.name not in ran:
+            notes.append(f"{step.name}: switched off")
+        elif step.name not in spoken:
+            notes.append(f"{step.name}: nothing to do")
+    order = [step.name for step in PIPELINE]
+    return sorted(notes, key=lambda note: order.index(note.partition(":")[0]))
+
+
+def _notes(compilation: Compilation) -> Iterator[str]:
+    """What a reader may not expect: settings that are not used, approximations, tolerances that depend on the loss."""
+    solver, adjoint = compilation.solver, compilation.adjoint
+    if solver.mode in ("abs_norm", "abs"):
+        linear = adjoint.linear_solver
+        also = " but as the default of the adjoint's" if linear is not None and "rtol" not in linear.written else ""
+        yield f"rtol {solver.rtol:g} is not used by the stop test {solver.mode}{also}"
+    if solver.mode in ("rel_norm", "rel"):
+        yield f"atol {solver.atol:g} is not used by the stop test {solver.mode}"
+    if adjoint.linear_solver is not None and adjoint.linear_solver.options.get("atol"):
+        yield "the linear solver's atol makes the gradient depend on the scale of the loss; rtol alone does not"
+    if adjoint.method.name not in EXACT:
+        yield f"adjoint {adjoint.method.name}: {ADJOINTS[adjoint.method.name].summary}"
+    for node in compilation.lowered.nodes:
+        if node.op in ("sum", "mul"):
+            for operand in node.operands:
+                if operand.op == "input" and node.span is not None:
+                    yield f"line {node.span.line}: a branch of {node.op} is the input {operand.hint} as it stands"
+    for warning in compilation.warnings:
+        yield f"line {warning.span.line}: {warning.message}"
+
+
+def _table(title: str, rows: Iterator[tuple[str, ...]]) -> str:
+    cells = list(rows)
+    if not cells:
+        return ""
+    widths = [max((len(row[k]) for row in cells if k < len(row)), default=0) for k in range(max(map(len, cells)))]
+    lines = ["  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=False)).rstrip() for row in cells]
+    return "\n".join([title, *lines, ""])
+
+
+def _list(title: str, items: list[str]) -> str:
+    return "\n".join([title, *(f"  {item}" for item in items), ""]) if items else ""
