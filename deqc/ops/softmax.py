@@ -12,6 +12,9 @@ from deqc.ops.shapes import axis, tensor_dim
 from deqc.types import Type
 
 
+DIM = Field("dim", Kind.INT, "The axis of one sample; -1 is the last.", default=-1)
+
+
 class SoftmaxPull(Op):
     """y (g - Σ g y)."""
 
@@ -32,7 +35,7 @@ class Softmax(Op):
 
     name = "softmax"
     summary = "y = exp(x) / Σ exp(x) along one axis."
-    fields = (Field("dim", Kind.INT, "The axis of one sample; -1 is the last.", default=-1),)
+    fields = (DIM,)
     principal = "dim"
     companions = (SoftmaxPull(),)
 
