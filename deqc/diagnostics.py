@@ -8,6 +8,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
+
+MAX_PROBLEMS: Final = 100
+TOO_MANY: Final = "E016"
 
 
 @dataclass(frozen=True, order=True)
@@ -75,10 +79,15 @@ class Problems:
         related: Iterable[Related] = (),
         severity: Severity = Severity.ERROR,
     ) -> None:
-        """Notes one mistake; the same mistake at the same place is noted once."""
+        """Notes one mistake; the same mistake at the same place is noted once, and after too many nothing more is."""
+        if len(self.found) > MAX_PROBLEMS:
+            return
         diagnostic = Diagnostic(code, message, span, expected, hint, tuple(related), severity)
-        if diagnostic not in self.found:
-            self.found.append(diagnostic)
+        if diagnostic in self.found:
+            return
+        if len(self.found) == MAX_PROBLEMS and code != TOO_MANY:
+            diagnostic = Diagnostic(TOO_MANY, "too many mistakes; those after this place are not told", span)
+        self.found.append(diagnostic)
 
     @property
     def errors(self) -> bool:

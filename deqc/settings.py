@@ -12,6 +12,7 @@ from typing import Final
 from deqc.fields import Field, Kind
 
 LANGUAGE: Final = 1  # the version of the language, the value of `deqc:`
+MOST_SCALES: Final = 64  # the matrix of mapping layers has the square of it
 
 NORMS: Final = ("max", "l2", "rms")
 MODES: Final = ("abs_norm", "rel_norm", "norm", "abs", "rel")

@@ -18,6 +18,7 @@ from deqc.spec.blocks import blocks, signatures
 from deqc.spec.layers import BrokenError, Layers
 from deqc.spec.model import Block, Computation, Initial, Spec
 from deqc.spec.names import check_name
+from deqc.spec.placement import Placement
 from deqc.spec.positions import Positions
 from deqc.spec.reader import Reader
 from deqc.spec.scopes import Checker
@@ -113,18 +114,17 @@ def _layers(root: Mapping, reader: Reader) -> _Layers:
     layers = Layers(reader, reader.scale_count, single, root.span if key is None else key.key.span)
     found = _Layers()
 
-    def attempt(read: Callable[[Entry], T], section: str) -> T | None:
-        entry = root.entry(section)
+    def attempt(read: Callable[[Entry | None], T], section: str) -> T | None:
         try:
-            return None if entry is None else read(entry)
+            return read(root.entry(section))
         except BrokenError:
             found.broken = True
             return None
 
     found.main = attempt(layers.main, "main_layers")
-    found.mapping = attempt(layers.mapping, "mapping_layers") if root.entry("mapping_layers") else layers.mapping(None)
+    found.mapping = attempt(layers.mapping, "mapping_layers")
     found.post_fuse = attempt(layers.post_fuse, "post_fuse_layers")
-    found.initial = attempt(layers.initial, "init") if root.entry("init") else layers.initial(None)
+    found.initial = attempt(layers.initial, "init")
     found.head = attempt(layers.head, "head")
     return found
 
@@ -132,7 +132,7 @@ def _layers(root: Mapping, reader: Reader) -> _Layers:
 def _check_names(root: Mapping, reader: Reader, declared: Map[str, Block], encoder: Encoder, layers: _Layers) -> None:
     """Reports every name that is read where it means nothing."""
     inputs, encoded = ({e.name: e.key.span for e in _entries(root, section)} for section in ("input", "encoder"))
-    checker = Checker(declared, reader.problems, reader.unavailable)
+    checker = Checker(Placement(declared, reader.problems), reader.problems, reader.unavailable)
     positions = Positions(checker, frozenset(reader.constants), inputs, encoded, reader.scale_count)
     positions.blocks(declared)
     positions.encoder(encoder)

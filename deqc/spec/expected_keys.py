@@ -24,12 +24,13 @@ class Keys:
     allowed: list[str]
     required: list[str]
     problems: Problems
+    written: set[str] = field(init=False)
     missing: list[str] = field(init=False)
     op: Op | None = field(init=False)  # where the keys are the fields of a step
 
     def __post_init__(self) -> None:
-        written = {entry.name for entry in self.node}
-        self.missing = [name for name in self.required if name not in written]
+        self.written = {entry.name for entry in self.node}
+        self.missing = [name for name in self.required if name not in self.written]
         op = STEPS.get(self.owner)
         self.op = op if op is not None and self.allowed == [one.name for one in op.fields] else None
 
@@ -60,8 +61,7 @@ class Keys:
 
     def _hint(self, name: str) -> str | None:
         """What to write instead; what it provides is no longer missing."""
-        written = {entry.name for entry in self.node}
-        near = did_you_mean(name, [one for one in self.allowed if one not in written])
+        near = did_you_mean(name, [one for one in self.allowed if one not in self.written])
         if near is not None:
             provided = "scale" if self.path == () and near == "scales" else near
             self.missing = [one for one in self.missing if one != provided]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deqc.diagnostics import Related, Span
+from deqc.settings import MOST_SCALES
 from deqc.spec.computations import computation
 from deqc.spec.model import Computation, Initial, Step
 from deqc.spec.reader import Reader
@@ -27,14 +28,18 @@ class Layers:
     single: bool
     scales: Span  # of the key `scale` or `scales`
 
-    def main(self, entry: Entry) -> tuple[Computation, ...]:
+    def main(self, entry: Entry | None) -> tuple[Computation, ...]:
         """The main layers; raises BrokenError."""
+        if entry is None:
+            raise BrokenError
         if self.single:
             return (self._read(entry.value),)
         return tuple(self._read(one) for one in self._per_scale(entry))
 
     def mapping(self, entry: Entry | None) -> Matrix:
         """The matrix of mapping layers, a rule written out; raises BrokenError."""
+        if self.count > MOST_SCALES:  # the schema has spoken
+            raise BrokenError
         node = None if entry is None else entry.value
         if entry is None or node is None or _is_null(node) or self.single:
             return self._rule(_identity(self.scales), None, None)
@@ -51,9 +56,9 @@ class Layers:
         rows = [row.items if isinstance(row, Sequence) else () for row in node.items]
         return tuple(tuple(self._optional(one) for one in row) for row in rows)
 
-    def post_fuse(self, entry: Entry) -> Entries | None:
+    def post_fuse(self, entry: Entry | None) -> Entries | None:
         """The post-fuse layers, None where there are none; raises BrokenError."""
-        if _is_null(entry.value):
+        if entry is None or _is_null(entry.value):
             return None
         if self.single:
             raise BrokenError
@@ -69,11 +74,11 @@ class Layers:
         entries = (self._read(node),) if self.single else tuple(self._optional(one) for one in self._per_scale(entry))
         return Initial("chains", entries, node.span)
 
-    def head(self, entry: Entry) -> Computation:
-        """The output; raises BrokenError."""
-        if isinstance(entry.value, Mapping):  # several outputs: the schema has spoken
+    def head(self, entry: Entry | None) -> Computation | None:
+        """The output, None where it is the state; raises BrokenError."""
+        if entry is not None and isinstance(entry.value, Mapping):  # several outputs: the schema has spoken
             raise BrokenError
-        return self._read(entry.value)
+        return None if entry is None else self._read(entry.value)
 
     def _per_scale(self, entry: Entry) -> tuple[Node, ...]:
         """One entry for each scale, checked for their number."""

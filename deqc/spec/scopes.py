@@ -10,15 +10,14 @@ from collections.abc import Mapping as Map
 from dataclasses import dataclass, field, replace
 
 from deqc.diagnostics import Problems, Related, Span
-from deqc.ops import STEPS
-from deqc.ops.base import ENCODER, HEAD, INIT, MAIN
+from deqc.ops.base import HEAD
 from deqc.spec.expressions import FIELDS
 from deqc.spec.expressions.tree import names
-from deqc.spec.model import Block, Computation, Literal, Reference, Step
+from deqc.spec.model import Computation, Literal, Reference, Step
 from deqc.spec.names import check_name, did_you_mean
-from deqc.spec.walk import BROKEN, expressions, nested, steps
+from deqc.spec.placement import Placement
+from deqc.spec.walk import BRANCHING, BROKEN, expressions, nested
 
-_BRANCHING = frozenset({"sum", "mul", "concat"})
 _STATE_HINT = "the state is read in `main_layers` and `head`"
 
 
@@ -43,7 +42,7 @@ class Scope:
 class Checker:
     """Checks every computation of a spec against its scope."""
 
-    blocks: Map[str, Block]
+    placement: Placement
     problems: Problems
     unavailable: frozenset[str] = frozenset()  # values from sections that deqc does not offer yet
 
@@ -57,7 +56,7 @@ class Checker:
                     self._dropped(step, previous)
                 value = True
             else:
-                if not value and not self._begins(step):
+                if not value and not self.placement.begins(step):
                     self._no_value(step, mark)
                 self._step(step, mark, value)
                 mark = self._named(step, mark)
@@ -65,30 +64,16 @@ class Checker:
             previous = step
 
     def _step(self, step: Step, scope: Scope, value: bool) -> None:
-        self._where(step, scope)
+        if scope.section != "block":
+            self.placement.check(step, scope.section)
         for expression in expressions(step):
             for name in names(expression.tree):
                 self._number(name.name, name.member, name.span, scope)
-        branching = step.name in _BRANCHING
+        branching = step.name in BRANCHING
         inner = self._with_index(step, scope) if step.name == "repeat" else scope
         for computation in nested(step):
             # Only branches start without a value; elsewhere a missing one has been told of at the step itself.
             self.check(computation, inner, value if branching else True)
-
-    def _begins(self, step: Step) -> bool:
-        """Whether the step makes a value from nothing: each of its branches is then asked for itself."""
-        if step.name in self.blocks:
-            return self._self_starting(self.blocks[step.name].body)
-        op = STEPS.get(step.name)  # none for a step that could not be read
-        return op is None or step.name in _BRANCHING or op.where == frozenset({INIT})
-
-    def _self_starting(self, computation: Computation) -> bool:
-        first = computation.steps[0]
-        if isinstance(first, Reference):
-            return True
-        if first.name in _BRANCHING:
-            return all(self._self_starting(branch) for branch in nested(first))
-        return self._begins(first)
 
     def _no_value(self, step: Step, scope: Scope) -> None:
         if scope.section == HEAD:
@@ -180,40 +165,3 @@ class Checker:
         if check_name(given.value, given.span, "an index", self.problems) and given.value in scope.numbers:
             self.problems.add("E044", given.span, f"'{given.value}' names a number already")
         return replace(scope, numbers=scope.numbers | {given.value})
-
-    def _where(self, step: Step, scope: Scope) -> None:
-        """Whether the op, and those in the block, may stand in this section."""
-        if scope.section == "block":
-            return
-        for used, way in self._ops(step, ()):
-            told = any(one.code == "E048" and one.span == used.span for one in self.problems.found)
-            if told or scope.section in STEPS[used.name].where:
-                continue
-            where = _PLACES[scope.section]
-            related = [Related(one.span, "used here") for one in way[:1]]
-            message = f"'{used.name}' may not stand in {where}"
-            self.problems.add("E048", used.span, message, hint=_remedy(used.name), related=related)
-
-    def _ops(self, step: Step, way: tuple[Step, ...]) -> list[tuple[Step, tuple[Step, ...]]]:
-        """The ops that a step comes down to: itself, or those in the block's body."""
-        if step.name not in self.blocks:
-            return [(step, way)] if step.name in STEPS else []
-        found: dict[Span, tuple[Step, tuple[Step, ...]]] = {}
-        for inner in steps(self.blocks[step.name].body):
-            for used, path in self._ops(inner, (*way, step)):
-                found.setdefault(used.span, (used, path))
-        return list(found.values())
-
-
-_PLACES = {MAIN: "the equilibrium", ENCODER: "the encoder", HEAD: "the head", INIT: "`init`"}
-
-
-def _remedy(name: str) -> str:
-    allowed = STEPS[name].where
-    if allowed == frozenset({INIT}):
-        return "it is for `init` only"
-    if name == "dropout":
-        return "f must stay the same while it is solved: use `variational_dropout`, which draws one mask a solve"
-    if name == "batch_norm":
-        return "f must not depend on the batch: use `group_norm` or `layer_norm`"
-    return f"it may stand in {', '.join(sorted(_PLACES[one] for one in allowed))}"

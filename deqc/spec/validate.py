@@ -8,22 +8,25 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping as Map
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 
-from deqc.diagnostics import Problems
+from deqc.diagnostics import MAX_PROBLEMS, Problems
 from deqc.resources import folder
 from deqc.spec.findings import Finding, report
 from deqc.spec.schema import FILE
 from deqc.spec.tree import Mapping, to_data
 
+_MOST = 20 * MAX_PROBLEMS  # findings looked at: several may have one cause
+
 
 def validate(root: Mapping, problems: Problems) -> None:
     """Reports everything in the tree that the schema refuses."""
-    errors = _validator().iter_errors(to_data(root))
+    errors = islice(_validator().iter_errors(to_data(root)), _MOST)
     report(root, [_finding(error) for error in errors], problems)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from deqc.spec.expressions import Expression
 from deqc.spec.model import Argument, Branches, Computation, Literal, Reference, Sizes, Step
 
+BRANCHING = frozenset({"sum", "mul", "concat"})  # the steps whose branches start from the incoming value
 BROKEN = "?"  # the name of a step that could not be read; it stands only where an error has been reported
 
 

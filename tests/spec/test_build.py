@@ -575,3 +575,22 @@ def test_references_of_scales() -> None:
     reference = good(several("[$z.1, tanh]")).main_layers[0].steps[0]
     assert isinstance(reference, Reference)
     assert (reference.name, reference.index) == ("z", 1)
+
+
+def test_blocks_that_use_one_another_many_times_over_are_looked_into_once() -> None:
+    blocks = "".join(f"  b{number}: [b{number + 1}, b{number + 1}]\n" for number in range(60))
+    text = single("[b0]", f"blocks:\n{blocks}  b60: [batch_norm]\n")
+    assert [code for code, _ in found(text)] == ["E048"]
+
+
+def test_after_too_many_mistakes_no_more_are_told() -> None:
+    steps = ", ".join(["{linear: 0}", "nothing", "3"] * 500)
+    told = found(single(f"[{steps}]"))
+    assert len(told) == 101
+    assert "E016" in {code for code, _ in told}
+
+
+def test_too_many_scales() -> None:
+    scales = ", ".join(["[1]"] * 65)
+    told = only(f"{HEAD}scales: [{scales}]\nmain_layers: {{each: tanh}}\nmapping_layers: {{down: tanh, up: tanh}}\n")
+    assert told.message == "scales must be a list of 1 to 64 shapes, found a list of 65"

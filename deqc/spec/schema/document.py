@@ -6,7 +6,7 @@ from typing import Any
 
 from deqc import settings
 from deqc.ops import STEPS
-from deqc.settings import LANGUAGE, SECTIONS, Section
+from deqc.settings import LANGUAGE, MOST_SCALES, SECTIONS, Section
 from deqc.spec.schema import methods
 from deqc.spec.schema.leaves import Schema, by_type, described, leaf, listed, reference, refused, size
 from deqc.spec.schema.steps import definitions
@@ -204,6 +204,13 @@ _SECTIONS = {
     "blocks": _blocks,
     "encoder": _encoder,
     "scale": lambda: _shape("a scale", 1),
-    "scales": lambda: leaf("scales", "a list of shapes", type="array", minItems=1, items=_shape("a scale", 1)),
+    "scales": lambda: leaf(
+        "scales",
+        f"a list of 1 to {MOST_SCALES} shapes",
+        type="array",
+        minItems=1,
+        maxItems=MOST_SCALES,
+        items=_shape("a scale", 1),
+    ),
     "head": _head,
 }
