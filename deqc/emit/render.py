@@ -12,6 +12,7 @@ from typing import Final
 
 import jinja2
 
+from deqc.emit.bytecode import TemplateCache
 from deqc.emit.plan import AdjointPlan, Argument, Plan, ScalePlan, SolverPlan
 from deqc.resources import folder
 
@@ -25,13 +26,15 @@ def render(plan: Plan) -> str:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
+    templates = folder("templates")
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder("templates")),
+        loader=jinja2.FileSystemLoader(templates),
+        bytecode_cache=TemplateCache(templates),
         undefined=jinja2.StrictUndefined,
+        autoescape=False,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,
     )
     environment.globals.update(_GLOBALS)
     return environment

@@ -43,7 +43,11 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_carries_what_deqc_reads_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder in ("templates", "schemas"):
-        files = {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*.*") if path.is_file()}
+        files = {
+            path.relative_to(ROOT).as_posix()
+            for path in (ROOT / folder).rglob("*.*")
+            if path.parent.name != "__pycache__"
+        }
         assert files
         assert {f"deqc/{name}" for name in files} <= names
     assert "deqc/py.typed" in names
