@@ -17,7 +17,7 @@ from deqc.spec import methods, sections
 from deqc.spec.blocks import blocks, signatures
 from deqc.spec.layers import BrokenError, Layers
 from deqc.spec.model import Block, Computation, Initial, Spec
-from deqc.spec.names import check_name
+from deqc.spec.names import check_class_name
 from deqc.spec.placement import Placement
 from deqc.spec.positions import Positions
 from deqc.spec.reader import Reader
@@ -39,7 +39,7 @@ def build(root: Mapping, problems: Problems) -> Spec | None:
     )
     name, description = _text(root, "name"), _text(root, "description")
     if name is not None and (entry := root.entry("name")) is not None:
-        check_name(name, entry.value.span, "a model", problems)
+        check_class_name(name, entry.value.span, problems)
     inputs = sections.inputs(root.get("input"), reader)
     scales = sections.scales(root, reader)
     declared = blocks(root.get("blocks"), reader)

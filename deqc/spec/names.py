@@ -34,7 +34,21 @@ _LANGUAGE: Final = _words("scale scales to true false null min max abs")
 _GENERATED: Final = _words(
     """
     self z z0 depth output target torch nn
-    f F equilibrium fixed_point pack unpack cast Any int range tuple super
+    f F equilibrium fixed_point pack unpack cast Any int range tuple super Weights Encoded Linearization
+    """
+)
+# What a generated module reads or defines beside its class: its class cannot be called so.
+CLASS_NAMES: Final = _words(
+    """
+    ADJOINT_ATOL ADJOINT_DAMPING ADJOINT_HISTORY ADJOINT_RIDGE ADJOINT_RTOL ADJOINT_STEPS ATOL DAMPING HISTORY MAX_STEPS
+    PHANTOM_DAMPING PHANTOM_STEPS RIDGE RTOL
+    Callable ClassVar DeepEquilibriumSolution Map NamedTuple Record Solution State Status Tensor Test TypeAlias
+    dataclass enum jacobian jvp linearize math pullback vjp warnings
+    all any bool bytes callable classmethod complex dict enumerate filter float frozenset getattr hasattr id isinstance
+    issubclass iter len list map max min next object open print property repr reversed round set setattr slice sorted
+    staticmethod str sum vars zip
+    ArithmeticError AssertionError AttributeError BaseException Exception IndexError KeyError NotImplementedError
+    OverflowError RuntimeError RuntimeWarning StopIteration TypeError UserWarning ValueError Warning ZeroDivisionError
     """
 )
 # What nn.Module, nn.ModuleList and nn.ModuleDict own: no submodule can be called so.
@@ -69,6 +83,16 @@ def check_name(name: str, span: Span, what: str, problems: Problems, path: bool 
     else:
         return True
     return False
+
+
+def check_class_name(name: str, span: Span, problems: Problems) -> bool:
+    """Whether a model may be called so: its name is that of the generated class."""
+    if not check_name(name, span, "a model", problems):
+        return False
+    if name in CLASS_NAMES:
+        problems.add("E041", span, f"{name!r} is reserved and cannot name a model", hint=f"write '{name}Model'")
+        return False
+    return True
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
