@@ -68,13 +68,17 @@ Visit = Callable[[Builder, Node, tuple[Node, ...]], Node]
 
 
 def rebuild(program: Program, visit: Visit, share: bool = False) -> Program:
-    """The program with every node replaced by what `visit(builder, node, new operands)` makes of it."""
+    """The program with every node replaced by what `visit(builder, node, new operands)` makes of it.
+
+    Nodes that were needed and no longer are have been replaced, and go; those that never were stay for `dead` to find.
+    """
     builder = Builder(share)
     new: dict[Node, Node] = {}
     for node in program.nodes:
         new[node] = visit(builder, node, tuple(new[o] for o in node.operands))
     boundary = tuple(dict.fromkeys(new[n] for n in program.boundary))
-    return replace(
+    live = set(reachable(program.roots))
+    rebuilt = replace(
         program,
         nodes=tuple(builder.nodes),
         inputs=tuple(new[n] for n in program.inputs),
@@ -87,19 +91,24 @@ def rebuild(program: Program, visit: Visit, share: bool = False) -> Program:
         encoded=tuple(new[n] for n in program.encoded),
         hidden=tuple(new[n] for n in program.hidden),
     )
+    return _kept(rebuilt, tuple(new[n] for n in program.nodes if n not in live))
 
 
-def pruned(program: Program) -> Program:
-    """The program without the nodes that no result needs, and without weights that f does not read."""
-    used = {operand for node in body(program) for operand in node.operands} | {program.f}
-    program = replace(program, boundary=tuple(node for node in program.boundary if node in used))
-    needed = set(reachable(program.roots)) | {*program.inputs, program.state, program.solution}
+def _kept(program: Program, others: tuple[Node, ...] = ()) -> Program:
+    """The program without nodes that neither its results nor the others need."""
+    needed = set(reachable((*program.roots, *others))) | {*program.inputs, program.state, program.solution}
     return replace(
         program,
         nodes=tuple(node for node in program.nodes if node in needed),
         encoded=tuple(e for e in program.encoded if e in needed),
         hidden=tuple(h for h in program.hidden if h in needed),
     )
+
+
+def pruned(program: Program) -> Program:
+    """The program without the nodes that no result needs, and without weights that f does not read."""
+    used = {operand for node in body(program) for operand in node.operands} | {program.f}
+    return _kept(replace(program, boundary=tuple(node for node in program.boundary if node in used)))
 
 
 def noted(program: Program, *notes: str) -> Program:

@@ -115,10 +115,10 @@ def body(program: Program) -> tuple[Node, ...]:
     return tuple(reachable((program.f,), stop))
 
 
-def users(nodes: tuple[Node, ...]) -> dict[Node, list[Node]]:
-    """Who reads each node, once for every operand."""
-    found: dict[Node, list[Node]] = {node: [] for node in nodes}
-    for node in nodes:
+def readers(program: Program) -> dict[Node, list[Node]]:
+    """Who reads each node, once for every operand; what no result needs does not count as a reader."""
+    found: dict[Node, list[Node]] = {node: [] for node in program.nodes}
+    for node in reachable(program.roots):
         for operand in node.operands:
-            found.setdefault(operand, []).append(node)
+            found[operand].append(node)
     return found

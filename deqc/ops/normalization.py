@@ -84,11 +84,11 @@ class Normalization(Op):
         attributes = {**node.attributes, "affine": False}
         normed = make(self.name, x, **attributes)
         scale = make(f"{self.name}_scale", x, **attributes)
-        shape = (affine[0].type.shape[0], 1, 1) if self.channels and affine else None
         q = g
         if affine:
-            gain = make("reshape", affine[0], shape=shape) if shape else affine[0]
-            q = make("mul", g, gain)
+            n, ones = affine[0].type.shape[0], (1,) * (x.type.rank - 1)
+            shape = (n, *ones) if self.channels else (*ones, n)
+            q = make("mul", g, make("reshape", affine[0], shape=shape) if ones else affine[0])
         target = {"batched": False, "channels": self.channels}
         grads = [make(f"{self.name}_pull", q, normed, scale, **attributes)]
         if affine:

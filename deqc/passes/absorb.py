@@ -6,13 +6,13 @@ W z + b + c  =  W z + (b + c),   c an injection, a row for every sample
 from __future__ import annotations
 
 from deqc.ir.builder import Builder, noted, rebuild
-from deqc.ir.graph import Node, Program, depends, users
+from deqc.ir.graph import Node, Program, depends, readers
 
 
 def absorb(program: Program) -> Program:
     """The program with invariant addends of products as biases."""
     moving = depends(program.nodes, program.state)
-    readers = users(program.nodes)
+    readers_of = readers(program)
     count = 0
 
     def visit(builder: Builder, node: Node, operands: tuple[Node, ...]) -> Node:
@@ -21,7 +21,7 @@ def absorb(program: Program) -> Program:
             return builder.copy(node, operands)
         products = [
             k for k, o in enumerate(node.operands)
-            if o.op == "linear" and o in moving and o.type.rank == 1 and len(readers[o]) == 1
+            if o.op == "linear" and o in moving and o.type.rank == 1 and len(readers_of[o]) == 1
         ]  # fmt: skip
         still = [k for k, o in enumerate(node.operands) if o not in moving and o.type.shape == node.type.shape]
         if not products or not still:

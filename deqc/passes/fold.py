@@ -5,6 +5,8 @@ from __future__ import annotations
 from deqc.ir.builder import Builder, noted, rebuild
 from deqc.ir.graph import Node, Program
 
+LARGEST = 1e30  # a number beyond it, or a factor below its inverse, may not be one in single precision
+
 
 def fold(program: Program) -> Program:
     """The program without steps that do nothing."""
@@ -44,6 +46,9 @@ def _number(builder: Builder, node: Node, x: Node) -> Node | None:
     if by == neutral:
         return x
     if x.op == node.op:
-        both = by * x.attributes["by"] if node.op == "times" else by + x.attributes["by"]
-        return builder.make(node.op, x.operands[0], by=both, hint=node.hint, span=node.span)
+        both = float(by) * x.attributes["by"] if node.op == "times" else float(by) + x.attributes["by"]
+        if both == neutral:
+            return x.operands[0]
+        if abs(both) < LARGEST and (node.op == "plus" or abs(both) > 1 / LARGEST):
+            return builder.make(node.op, x.operands[0], by=both, hint=node.hint, span=node.span)
     return None

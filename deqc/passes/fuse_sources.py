@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from deqc.ir.builder import Builder, noted, rebuild
-from deqc.ir.graph import Node, Program, depends, users
+from deqc.ir.graph import Node, Program, depends, reachable, readers
 from deqc.ops import OPS
 
 
@@ -20,16 +20,17 @@ def fuse_sources(program: Program) -> Program:
     moving = depends(program.nodes, program.state)
     nodes = (*(n for n in program.nodes if n not in moving), *(n for n in program.nodes if n in moving))
     program = replace(program, nodes=nodes)  # weights stand before all that depends on z
-    readers = users(nodes)
+    readers_of = readers(program)
+    live = set(reachable(program.roots))
     groups: dict[Any, list[Node]] = {}
     for node in nodes:
-        if node in moving and node.op in ("linear", "conv2d") and _plain(node, moving):
+        if node in live and node in moving and node.op in ("linear", "conv2d") and _plain(node, moving):
             groups.setdefault(_key(node), []).append(node)
     stacks = {member: group for group in groups.values() if len(group) > 1 for member in group}
     lifted = {
-        readers[m][0]: group
+        readers_of[m][0]: group
         for group in groups.values()
-        if len(group) > 1 and _one_activation(group, readers)
+        if len(group) > 1 and _one_activation(group, readers_of)
         for m in group
     }
     whole: dict[int, Node] = {}
@@ -41,8 +42,8 @@ def fuse_sources(program: Program) -> Program:
             if id(group) not in whole:
                 new = [_operands(builder, member) for member in group]
                 whole[id(group)] = _stack(builder, node, operands[0], new)
-                if readers[group[0]][0] in lifted:
-                    act = readers[group[0]][0]
+                act = next(iter(readers_of[node]), None)
+                if act is not None and act in lifted:
                     whole[id(group)] = builder.make(act.op, whole[id(group)], **act.attributes, span=act.span)
                 out = "features" if node.op == "linear" else "channels"
                 total = whole[id(group)].type.shape[-1 if node.op == "linear" else 0]
@@ -77,11 +78,11 @@ def _key(node: Node) -> Any:
     return node.op, id(node.operands[0]), tuple(repr(node.attributes[n]) for n in names)
 
 
-def _one_activation(group: list[Node], readers: dict[Node, list[Node]]) -> bool:
+def _one_activation(group: list[Node], readers_of: dict[Node, list[Node]]) -> bool:
     """Whether each layer is read by one activation alone, the same for all."""
-    if any(len(readers[m]) != 1 for m in group):
+    if any(len(readers_of[m]) != 1 for m in group):
         return False
-    acts = [readers[m][0] for m in group]
+    acts = [readers_of[m][0] for m in group]
     first = acts[0]
     return OPS[first.op].elementwise and all(a.op == first.op and a.attributes == first.attributes for a in acts)
 

@@ -6,13 +6,13 @@ A h + B k  =  [A B] [h; k],   and  A h + B h  =  (A + B) h
 from __future__ import annotations
 
 from deqc.ir.builder import Builder, noted, rebuild
-from deqc.ir.graph import Node, Program, depends, users
+from deqc.ir.graph import Node, Program, depends, readers
 
 
 def fuse_targets(program: Program) -> Program:
     """The program with sums of products as one product."""
     moving = depends(program.nodes, program.state)
-    readers = users(program.nodes)
+    readers_of = readers(program)
     notes: list[str] = []
 
     def visit(builder: Builder, node: Node, operands: tuple[Node, ...]) -> Node:
@@ -20,7 +20,7 @@ def fuse_targets(program: Program) -> Program:
             return builder.copy(node, operands)
         products = [
             k for k, o in enumerate(node.operands)
-            if o.op == "linear" and o in moving and len(readers[o]) == 1 and o.type == node.type
+            if o.op == "linear" and o in moving and len(readers_of[o]) == 1 and o.type == node.type
         ]  # fmt: skip
         if len(products) < 2:
             return builder.copy(node, operands)

@@ -25,7 +25,8 @@ def pack(program: Program) -> Program:
         return program
     try:
         vectors = _Vectors(program)
-        vectors.place(program.hidden)
+        if len(program.hidden) == len(program.scales):
+            vectors.place(program.hidden)
         f = vectors.join(program.f.operands)
     except _UnlikeError as unlike:
         return noted(program, f"pack: the scales stay apart, {unlike}")
@@ -74,6 +75,8 @@ class _Vectors:
 
     def _join(self, values: tuple[Node | None, ...]) -> Node:
         present = [v for v in values if v is not None]
+        if any(v is not None and v.type.shape != (w,) for v, w in zip(values, self.widths, strict=True)):
+            raise _UnlikeError("a value differs in size from its scale")
         homes = [self.homes.get(v) if v is not None else None for v in values]
         vectors = {id(h[0]) for h in homes if h is not None}
         if len(vectors) == 1 and all(h is not None and h[1] == s for h, s in zip(homes, self.starts, strict=True)):
@@ -98,7 +101,7 @@ class _Vectors:
     def _still(self, values: tuple[Node | None, ...]) -> Node:
         """Values without z: side by side, zeros between them."""
         present = [v for v in values if v is not None]
-        if any(v.type.rank != 1 for v in present) or len({v.type.batched for v in present}) != 1:
+        if len({v.type.batched for v in present}) != 1:
             raise _UnlikeError("what is added to the scales differs in kind")
         batched = present[0].type.batched
         if len(present) == 1:
