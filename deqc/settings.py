@@ -232,7 +232,7 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
     "step": _words(
         """
         bilinear conv1d conv3d conv_transpose2d embedding matmul attention relative_attention sinusoidal
-        fourier_features log_softmax instance_norm normalize reduce permute last expand detach random
+        fourier_features instance_norm normalize reduce permute last expand detach random
         """
     ),
     "step.option": _words("name parametrize constraint weight_init bias_init weight transpose"),
