@@ -34,7 +34,12 @@ def _adjoint(plan: Plan, method: str, linear: str | None = None) -> Plan:
         "anderson": {"history": "5", "ridge": "1e-4", "damping": "1.0"},
     }.get(linear or "", {})
     adjoint = replace(
-        plan.adjoint, method=method, options=options, linear_solver=linear, max_steps="40", linear_options=linear_options
+        plan.adjoint,
+        method=method,
+        options=options,
+        linear_solver=linear,
+        max_steps="40",
+        linear_options=linear_options,
     )
     return replace(plan, adjoint=adjoint)
 
@@ -54,7 +59,9 @@ PLANS: dict[str, Plan] = {
     "newton_lu_without_rules": _adjoint(replace(seed.PLAN, derivatives=None), "implicit", "lu"),
     "anderson_picard": _adjoint(_solver(CHAINS, "anderson"), "implicit", "picard"),
     "picard_anderson_batch": _adjoint(
-        _solver(replace(seed.PLAN, start="step"), "picard", mode="norm", norm="rms", coupling="batch", on_failure="raise"),
+        _solver(
+            replace(seed.PLAN, start="step"), "picard", mode="norm", norm="rms", coupling="batch", on_failure="raise"
+        ),
         "implicit",
         "anderson",
     ),
@@ -111,10 +118,8 @@ def make_case(name: str, module: ModuleType) -> Case:
         return (torch.randn(batch, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1)),)
 
     reference: Callable[..., properties.Outputs] = _conv_reference if plan.class_name == "ConvToy" else _seed_reference
-    # torch's forward mode of group_norm does not take channels-last images
-    return Case(
-        name, module, model, inputs, reference, plan.adjoint.method == "implicit", plan.class_name != "ConvToy"
-    )
+    # on channels-last images torch's group_norm has no forward mode, and no vmap over its gain
+    return Case(name, module, model, inputs, reference, plan.adjoint.method == "implicit", plan.class_name != "ConvToy")
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +138,90 @@ def case_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
 @pytest.mark.parametrize("name", EXACT)
 def test_property(case_of: Callable[[str], Case], name: str, holds: Callable[[Case], None]) -> None:
     holds(case_of(name))
+
+
+def _weights(case: Case, batch: int) -> tuple[nn.Module, tuple[Tensor, ...], Tensor]:
+    model, inputs = case.model(), case.inputs(batch)
+    with torch.no_grad():
+        return model, inputs, model.pack(model.solve(*inputs).z_star)
+
+
+@pytest.mark.parametrize(("name", "steps", "damping"), [("jfb", 1, 1.0), ("phantom", 3, 0.5)])
+def test_surrogate_gradient(case_of: Callable[[str], Case], name: str, steps: int, damping: float) -> None:
+    case = case_of(name)
+    with properties.tight(case):
+        model, inputs, z_star = _weights(case, 4)
+        got = properties.gradients(model, inputs, model)
+
+        def applied(*x: Tensor) -> properties.Outputs:
+            z = z_star
+            for _ in range(steps):
+                z = z + damping * (model.step(z, *x) - z)
+            return model.unpack(z)
+
+        assert properties.apart(got, properties.gradients(model, inputs, applied)) < 1e-10
+        assert torch.equal(properties.flat(model(*inputs)).detach(), z_star)
+
+
+def test_none_has_no_gradient(case_of: Callable[[str], Case]) -> None:
+    case = case_of("none")
+    solution = case.model().solve(*case.inputs(2))
+    assert not any(z.requires_grad for z in solution.z_star)
+    assert all(r.requires_grad for r in solution.residual)
+
+
+def test_unrolled_gradient_flows_from_the_start(case_of: Callable[[str], Case]) -> None:
+    case = case_of("unroll")
+    model, inputs = case.model(), case.inputs(2)
+    z0 = tuple(torch.full((2, n), 0.1, dtype=torch.float64, requires_grad=True) for n in seed.SIZES)
+    got = torch.autograd.grad(properties.loss(model(*inputs, z0=z0)), z0)
+    assert all(bool(g.abs().max() > 0) for g in got)
+
+
+@pytest.mark.parametrize("singular", [True, False])
+def test_newton_stalls_where_it_cannot_move(case_of: Callable[[str], Case], singular: bool) -> None:
+    def shifted(z: Tensor) -> Tensor:
+        return torch.cat([z[:, :1] + 1 if singular else 0.5 * z[:, :1] + 1, 0.5 * z[:, 1:]], 1)
+
+    z, record = case_of("seed").module.fixed_point(shifted, torch.ones(2, 3).double())
+    assert record.status.tolist() == [2 if singular else 0] * 2
+    assert bool(z.isfinite().all())
+
+
+def test_the_backward_of_a_singular_system_says_so(case_of: Callable[[str], Case]) -> None:
+    module = case_of("newton_lu").module
+    a = torch.eye(3).double().expand(2, 3, 3).clone()
+    a[1, 2, 2] = 0
+    x, record = module._lu(a, torch.ones(2, 3).double())
+    assert record.status.tolist()[0] == 0
+    assert record.status.tolist()[1] != 0
+    assert torch.equal(module._lu(a, torch.zeros(2, 3).double())[0], torch.zeros(2, 3).double())
+    assert module._lu(a.half(), torch.ones(2, 3).half())[0].dtype == torch.float16
+    assert torch.equal(x[0], torch.ones(3).double())
+
+
+def test_anderson_is_as_exact_as_the_numbers(case_of: Callable[[str], Case]) -> None:
+    case = case_of("relative")
+    generator = torch.Generator().manual_seed(0)
+    a = torch.linalg.qr(torch.randn(40, 40, dtype=torch.float64, generator=generator))[0] * 0.9
+    with properties.constants(case.module, RTOL=1e-12, MAX_STEPS=400):
+        z, record = case.module.fixed_point(lambda z: torch.tanh(z @ a) + 0.5, torch.zeros(3, 40).double())
+    assert record.status.tolist() == [0] * 3
+    assert float((torch.tanh(z @ a) + 0.5 - z).abs().max()) < 1e-12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("holds", properties.COMPILED, ids=lambda p: p.__name__)
+@pytest.mark.parametrize("name", ["seed", "conv", "skeleton", "newton_lu_without_rules", "anderson_picard"])
+def test_compiled(case_of: Callable[[str], Case], name: str, holds: Callable[[Case], None]) -> None:
+    holds(case_of(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["picard_anderson_batch", "jfb", "phantom", "unroll"])
+def test_compiled_gradients(case_of: Callable[[str], Case], name: str) -> None:
+    with properties.constants(case_of(name).module, MAX_STEPS=16):
+        properties.compiled_gradients(case_of(name))
 
 
 def test_lint(tmp_path: Path) -> None:
