@@ -46,11 +46,11 @@ class _Reverse:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.builder = Builder(share=True)
-        for node in program.nodes:
-            self.builder.copy(node, node.operands)
+        self.builder.adopt(program.nodes)
         self.u = self.builder.leaf("cotangent", Type((program.size,)), hint="u")
         self.full: dict[Node, list[Node]] = defaultdict(list)
-        self.parts: dict[Node, list[_Part]] = defaultdict(list)
+        self.parts: dict[Node, list[_Part]] = defaultdict(list)  # from slices
+        self.scales: dict[Node, list[_Part]] = defaultdict(list)  # of the packed state
         self.autograd: list[str] = []
 
     def run(self) -> dict[Node, Node]:
@@ -70,7 +70,7 @@ class _Reverse:
     def _push(self, node: Node, g: Node) -> None:
         op, x = OPS[node.op], node.operands[0] if node.operands else None
         if node.op == "unpack" and x is not None:
-            self.parts[x].append(_Part(0, node.attributes["start"], node.attributes["stop"], g))
+            self.scales[x].append(_Part(0, node.attributes["start"], node.attributes["stop"], g))
         elif node.op == "slice" and x is not None:
             dim = node.attributes["dim"] % node.type.rank
             start = node.attributes["start"]
@@ -94,13 +94,11 @@ class _Reverse:
     def _total(self, node: Node) -> Node | None:
         """All contributions to a node's cotangent, added up."""
         terms = list(self.full[node])
-        parts = self.parts[node]
-        if parts:
-            if node is self.program.state:
-                terms.append(self._packed(parts))
-            else:
-                for dim in sorted({p.dim for p in parts}):
-                    terms.append(self._joined(node, [p for p in parts if p.dim == dim]))
+        parts, scales = self.parts[node], self.scales[node]
+        if scales:
+            terms.append(self._packed(scales))
+        for dim in sorted({p.dim for p in parts}):
+            terms.append(self._joined(node, [p for p in parts if p.dim == dim]))
         if not terms:
             return None
         hint = f"g_{node.hint}" if node.hint and len(terms) > 1 else ""

@@ -39,14 +39,20 @@ class Builder:
             return self._keep(node)
         return self.make(node.op, *operands, hint=node.hint, span=node.span, **node.attributes)
 
-    def renamed(self, node: Node, hint: str) -> Node:
-        """The node under another name, if it was made last, so that nothing reads it yet; else as it is."""
-        if node.leaf or self.nodes[-1] is not node:
-            return node
-        self._present.discard(node)
-        self.nodes[-1] = named = replace(node, hint=hint)
-        self._present.add(named)
-        return named
+    def name(self, node: Node, hint: str) -> None:
+        """Gives the node a name, if it was made last: the name of an older one is somebody else's.
+
+        The node stays the same object, because others may hold it already, a branch beside this one for example.
+        """
+        if not node.leaf and self.nodes[-1] is node:
+            object.__setattr__(node, "hint", hint)
+
+    def adopt(self, nodes: tuple[Node, ...]) -> None:
+        """Takes the nodes of a program as they are, equal ones too."""
+        for node in nodes:
+            self._known.setdefault(_key(node), node)
+            self._present.add(node)
+        self.nodes.extend(nodes)
 
     def _keep(self, node: Node) -> Node:
         if self._share and (node.leaf or OPS[node.op].pure):

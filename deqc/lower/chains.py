@@ -48,8 +48,7 @@ class Chains:
                 assert isinstance(name, Literal)
                 scope = scope.naming(str(name.value), x)
                 if x is not None and not x.hint:
-                    x = self.builder.renamed(x, str(name.value))
-                    scope = scope.naming(str(name.value), x)
+                    self.builder.name(x, str(name.value))
             else:
                 count = used.get(step.name, 0)
                 used[step.name] = count + 1

@@ -126,7 +126,8 @@ class _Lowering:
         for name, computation in self.spec.encoder:
             value = self.chains.lower(computation, only, f"encoder.{name}", self._scope("encoder"))
             if value is not None:
-                value = self.builder.renamed(value, name)
+                if value not in self.encoded:
+                    self.builder.name(value, name)
                 self.encoded.append(value)
             self.values = {**self.values, name: value}
 
@@ -137,7 +138,7 @@ class _Lowering:
             scope = Scope(scope.section, scope.values, scope.numbers, state=z[i], states=z)
             h = self.chains.lower(computation, z[i], f"main_layers.{i}", scope)
             if h is not None and not h.hint:
-                h = self.builder.renamed(h, f"h{i}" if len(z) > 1 else "h")
+                self.builder.name(h, f"h{i}" if len(z) > 1 else "h")
             straight = is_identity(self.spec.mapping_layers[i][i])
             if h is not None and straight:
                 where = f"main_layers of scale {i}" if len(z) > 1 else "main_layers"

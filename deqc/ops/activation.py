@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from deqc.ops.base import Attributes, Make, Op, Value
-from deqc.ops.code import Code, Infix, Text, call, compare, method
+from deqc.ops.code import Attribute, Code, Infix, Text, call, compare, method
 from deqc.types import Type
 
 
@@ -62,7 +62,7 @@ class Activation(Op):
 
 def where_true(condition: Infix, v: Code) -> Code:
     """`(condition).to(v.dtype)`: 1 where it holds, 0 elsewhere."""
-    return method(condition, "to", Text(f"{v.text}.dtype" if isinstance(v, Text) else "v.dtype"))
+    return method(condition, "to", Attribute(v, "dtype"))
 
 
 def positive(v: Code) -> Code:

@@ -46,8 +46,7 @@ class _Vectors:
 
     def __init__(self, program: Program) -> None:
         self.builder = Builder()
-        for node in program.nodes:
-            self.builder.copy(node, node.operands)
+        self.builder.adopt(program.nodes)
         self.moving = depends(program.nodes, program.state)
         self.widths = [s.stop - s.start for s in program.scales]
         self.starts = [s.start for s in program.scales]
@@ -69,8 +68,8 @@ class _Vectors:
 
     def place(self, values: tuple[Node, ...]) -> None:
         """Joins values that are read as parts of one vector: mappings read h_i there, whatever h_i is made of."""
-        vector = self.builder.renamed(self.join(values), "h")
-        self.made[tuple(map(id, values))] = vector
+        vector = self.join(values)
+        self.builder.name(vector, "h")
         self.homes.update({value: (vector, start) for value, start in zip(values, self.starts, strict=True)})
 
     def _join(self, values: tuple[Node | None, ...]) -> Node:
