@@ -107,6 +107,18 @@ def test_expressions_obey_the_same_bounds(expression: str, code: str, message: s
     assert (told.code, told.message) == (code, message)
 
 
+def test_bounds_that_exclude_their_end() -> None:
+    told = only(single("[{layer_norm: {eps: '${w - 8}'}}]", "constants: {w: 8}"))
+    assert (told.code, told.message) == ("E023", "layer_norm.eps must be a number > 0, found 0")
+    assert only(single("[{variational_dropout: '${w / 8}'}]", "constants: {w: 8}")).code == "E023"
+
+
+def test_the_number_of_scales_is_a_constant() -> None:
+    out = step(good(several("[{linear: '${scales.count * 2}'}, {linear: 3}]")).main_layers[0]).arguments["out"]
+    assert isinstance(out, Literal)
+    assert out.value == 4
+
+
 def test_which_numbers_are_read_where() -> None:
     text = f"""{HEAD}scales: [[4], [3]]
 init: {{each: {{linear: "${{scale.features}}"}}}}
@@ -195,6 +207,8 @@ def test_where_a_computation_starts() -> None:
     good(two + "init: [{zeros: {}}]")
     good(two + "blocks: {b: {params: {v: {type: value}}, body: [$v, tanh]}}\nencoder: {a: {b: $x}}")
     assert only(two + "blocks: {b: [tanh]}\nencoder: {a: b}").code == "E046"
+    mixed = "blocks: {b: {params: {v: {type: value}}, body: {sum: [$v, identity]}}}\nencoder: {a: {b: $x}}"
+    assert only(two + mixed).code == "E046"
     assert (
         only(several("[tanh, tanh]", "head: tanh")).hint == "with several scales a head begins with one of them: `$z.0`"
     )
@@ -202,6 +216,8 @@ def test_where_a_computation_starts() -> None:
 
 
 def test_the_encoder_reads_what_is_before_it() -> None:
+    later = only(single("[tanh]", "encoder: {a: tanh, b: $c, c: tanh}"))
+    assert later.hint == "the encoder computes 'c' later: move it before"
     good(single("[$b]", "encoder: {a: tanh, b: $a}"))
     assert only(single("[tanh]", "encoder: {a: $b, b: tanh}")).hint == "the encoder computes 'b' later: move it before"
     assert (
@@ -243,6 +259,13 @@ def test_blocks() -> None:
     assert dense[1].default.value is True
     assert (add[0].type, add[0].default, add[0].description) == ("value", None, "the other")
     assert isinstance(step(spec.main_layers[0], 2).arguments["v"], Computation)
+
+
+def test_numbers_for_blocks_stay_as_they_are_written() -> None:
+    spec = good(single("[{b: {n: 4}}]", "blocks: {b: {params: {n: {type: number}}, body: [{linear: '${n}'}]}}"))
+    given = step(spec.main_layers[0]).arguments["n"]
+    assert isinstance(given, Literal)
+    assert type(given.value) is int
 
 
 def test_a_parameter_that_is_read_by_dollar_is_a_value() -> None:

@@ -36,6 +36,7 @@ SAME = {
         single("[b]", "blocks: {b: {params: {}, body: tanh}}"),
     ),
     "integers and floats": (single("[{times: 2}]"), single("[{times: 2.0}]")),
+    "an integer that an expression comes to": (single("[{times: '${scale.size}'}]"), single("[{times: 4}]")),
     "constants": (single("[{linear: '${w // 2}'}]", "constants: {w: 8}"), single("[{linear: 4}]")),
     "constants among shapes": (
         single("[{linear: '${in.features * w}'}]", "constants: {w: 2}"),
