@@ -81,9 +81,9 @@ def train(model: Digits, train: Data, test: Data, epochs: int, console: Console)
     steps = epochs * len(train.labels[::BATCH])
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[now]}"), TimeElapsedColumn())
+    columns = (BarColumn(20), TextColumn("{task.fields[now]}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("training", total=steps, now="")
+        bar = progress.add_task("", total=steps, now="")
         for epoch in range(epochs):
             model.train()
             right = seen = 0
