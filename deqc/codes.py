@@ -60,8 +60,6 @@ CODES: Final[dict[str, str]] = {
     "E063": "a mapping layer does not return the shape of the scale it leads to",
     "E064": "a post-fuse layer does not return the shape of its scale",
     "E065": "init does not return the shape of its scale",
-    "E068": "a step may not stand in the section where its block is used",
-    "E069": "the value of an expression does not fit the field",
     "E070": "nothing flows into a scale",
     "E080": "an option belongs to another method",
     "E081": "a method needs a matrix that is too large for this state",

@@ -21,8 +21,8 @@ from deqc.diagnostics import Diagnostic, Severity
 FOLDER = Path(__file__).parent / "bad_specs"
 FILES = sorted(FOLDER.glob("*.yaml"))
 
-# Mistakes that are made of bytes or of thousands of values; E068 guards what E048 says first.
-ELSEWHERE = {"E001", "E002", "E005", "E006", "E016", "E068"}
+# Mistakes that are made of bytes or of thousands of values.
+ELSEWHERE = {"E001", "E002", "E005", "E006", "E016"}
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from deqc.diagnostics import Problems, Span
+from deqc.diagnostics import Problems
 from deqc.fields import Field, Kind
-from deqc.lower.scope import Scope, shape_fields
+from deqc.lower.scope import Scope
 from deqc.ops.base import Op
+from deqc.spec.bounds import conform
 from deqc.spec.expressions import Expression, evaluate
 from deqc.spec.model import Literal, Number, Sizes, Step
+from deqc.spec.shapes import shape_fields
 from deqc.types import Type
 
 
@@ -44,21 +47,15 @@ def attributes(op: Op, step: Step, x: Type | None, scope: Scope, problems: Probl
 
 
 def number(literal: Literal, field: Field, step: Step, x: Type | None, scope: Scope, problems: Problems) -> Any:
-    """One value of a field."""
+    """One value of a field; what an expression comes to obeys the same bounds as a literal."""
     if not isinstance(literal.value, Expression):
         return literal.value
     value = computed(literal.value, x, scope, problems)
-    wrong = _wrong(field, value)
-    if wrong:
-        shown = str(value).lower() if isinstance(value, bool) else value
-        problems.add(
-            "E069",
-            literal.span,
-            f"{step.name}'s {field.name} is {shown} here: {literal.value}",
-            expected=wrong,
-        )
+    size = replace(field, kind=Kind.INT, minimum=1) if field.kind is Kind.SHAPE else field
+    kept = conform(step.name, size, value, literal.span, problems)
+    if kept is None:
         raise InvalidArgumentError
-    return value
+    return kept
 
 
 def computed(expression: Expression, x: Type | None, scope: Scope, problems: Problems) -> Number:
@@ -68,36 +65,3 @@ def computed(expression: Expression, x: Type | None, scope: Scope, problems: Pro
     if value is None:
         raise InvalidArgumentError
     return value
-
-
-def _wrong(field: Field, value: Number) -> str | None:
-    """What the field takes, where this value is not it."""
-    if field.kind in (Kind.INT, Kind.SHAPE):
-        if isinstance(value, bool) or not isinstance(value, int):
-            return "a whole number"
-        low = 1 if field.kind is Kind.SHAPE else field.minimum
-        if low is not None and value < low:
-            return f"a whole number of at least {low:g}"
-        if field.maximum is not None and value > field.maximum:
-            return f"a whole number of at most {field.maximum:g}"
-    if field.kind is Kind.BOOL and not isinstance(value, bool):
-        return "true or false"
-    if field.kind is Kind.NUMBER:
-        if isinstance(value, bool):
-            return "a number"
-        bounds = (
-            (field.minimum, value < (field.minimum or 0), "at least"),
-            (field.exclusive_minimum, value <= (field.exclusive_minimum or 0), "more than"),
-            (field.maximum, value > (field.maximum or 0), "at most"),
-            (field.exclusive_maximum, value >= (field.exclusive_maximum or 0), "less than"),
-        )
-        for bound, broken, word in bounds:
-            if bound is not None and broken:
-                return f"a number of {word} {bound:g}"
-    return None
-
-
-def place(step: Step, name: str) -> Span:
-    """Where a field's value stands, or the step where the field is not written."""
-    argument = step.arguments.get(name)
-    return step.span if argument is None else argument.span

@@ -21,7 +21,6 @@ from deqc.types import Type, show
 STEPS_AT_MOST = 100_000
 DEPTH_AT_MOST = 128
 NUMBERS_AT_MOST = 2**34  # 64 GiB in float32: no parameter of a model anyone trains
-WHERE = {"main": "f", "encoder": "the encoder", "head": "the head", "init": "init"}
 
 
 @dataclass
@@ -90,9 +89,6 @@ class Chains:
             self.depth -= 1
 
     def _op(self, op: Op, step: Step, x: Node | None, path: str, scope: Scope) -> Node | None:
-        if scope.section not in op.where:
-            self._misplaced(op, step, scope)
-            return None
         if op.name in ("sum", "mul", "concat"):
             return self._branches(op, step, x, path, scope)
         if op.name == "zeros":
@@ -187,7 +183,14 @@ class Chains:
                         related=[Related(places[0], f"the first branch, of shape {show(shape)}")],
                     )
                     return None
+            made = [self._spread(r, len(shape), step) for r in made]
         return self.builder.make(op.name, *made, span=step.span, **values)
+
+    def _spread(self, value: Node, rank: int, step: Step) -> Node:
+        """A scalar with axes of size 1, so that its batch does not meet the other branches' last axis."""
+        if value.type.rank == rank:
+            return value
+        return self.builder.make("reshape", value, shape=(1,) * rank, span=step.span)
 
     def _absent(self, branch: Computation, scope: Scope) -> bool:
         """Whether the branch is an optional value of a block that was left null."""
@@ -236,13 +239,3 @@ class Chains:
         """Ends the compilation: what is written out from here on is not worth its time."""
         self.problems.add("E090", step.span, f"the model has {what}", hint="write a smaller model")
         raise SpecError(self.problems.sorted())
-
-    def _misplaced(self, op: Op, step: Step, scope: Scope) -> None:
-        hint = {
-            "dropout": "use variational_dropout: one mask for a whole solve",
-            "batch_norm": "use group_norm or layer_norm: a sample's answer must not depend on its batch mates",
-        }.get(op.name)
-        places = " and ".join(sorted(WHERE[w] for w in op.where))
-        self.problems.add(
-            "E068", step.span, f"{op.name} can't stand in {WHERE[scope.section]}", expected=places, hint=hint
-        )

@@ -8,8 +8,9 @@ from deqc.diagnostics import Problems, Related, Span
 from deqc.ir.builder import Builder
 from deqc.ir.graph import Node, Program, Scale, depends, reachable
 from deqc.lower.chains import Chains
-from deqc.lower.scope import Numbers, Scope, shape_fields
+from deqc.lower.scope import Numbers, Scope
 from deqc.spec.model import Computation, Spec, Step
+from deqc.spec.shapes import shape_fields
 from deqc.types import Type, show
 
 

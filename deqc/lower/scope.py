@@ -29,17 +29,3 @@ class Scope:
     def counting(self, **numbers: Number | Mapping[str, Number]) -> Scope:
         """The scope in which more numbers are known."""
         return replace(self, numbers={**self.numbers, **numbers})
-
-
-def shape_fields(shape: tuple[int, ...]) -> dict[str, Number]:
-    """The fields of `in`, `scale`, `from` and `to` that this shape has."""
-    fields: dict[str, Number] = {"rank": len(shape), "size": 1}
-    for n in shape:
-        fields["size"] = int(fields["size"]) * n
-    if shape:
-        fields |= {"channels": shape[0], "features": shape[-1]}
-    if len(shape) == 2:
-        fields["length"] = shape[0]
-    if len(shape) == 3:
-        fields |= {"height": shape[1], "width": shape[2]}
-    return fields
