@@ -185,7 +185,7 @@ class _Planner:
         inside = [frozenset(reachable(r)) for r in regions]
         several = frozenset(e for e in program.encoded if sum(e in region for region in inside) > 1 and not e.leaf)
         read = {o for r in regions for n in reachable(r, several) for o in n.operands} | {n for r in regions for n in r}
-        return tuple(e for e in program.encoded if e in several and e in read)
+        return tuple(dict.fromkeys(e for e in program.encoded if e in several and e in read))
 
     def _inputs_given(self) -> dict[Node, Code]:
         return {i: Text(n) for i, n in zip(self.program.inputs, self.inputs, strict=True)}

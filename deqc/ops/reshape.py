@@ -38,7 +38,7 @@ class Reshape(View):
         """`x.reshape(x.shape[0], 1, 28, 28)`."""
         if not result.batched:
             return method(operands[0], "view", *(literal(n) for n in result.shape))
-        if len(result.shape) == 1:
+        if len(result.shape) == 1 and result.size > 1:  # a scalar has no axis to flatten
             return method(operands[0], "flatten", 1)
         return method(
             operands[0], "reshape", Index(Attribute(operands[0], "shape"), "0"), *(literal(n) for n in result.shape)

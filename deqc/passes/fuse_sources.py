@@ -2,7 +2,7 @@
 
     [A h; B h]  =  [A; B] h,   and φ(A h), φ(B h) are slices of φ([A; B] h)
 
-Slices of equal width that are all added up become `fold`, one view and one sum.
+Slices of equal width that are all added up become `fold`, one view and one sum; slices put together again go.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def fuse_sources(program: Program) -> Program:
             return operands[0]  # the slice, cut after the activation
         if node.op == "sum":
             return _folded(builder, node, operands)
-        return builder.copy(node, operands)
+        return _whole(node, operands) or builder.copy(node, operands)
 
     def _operands(builder: Builder, member: Node) -> tuple[Node, ...]:
         return member.operands[1:]  # weights and biases, unchanged by this pass
@@ -138,3 +138,13 @@ def _folded(builder: Builder, node: Node, operands: tuple[Node, ...]) -> Node:
             total = builder.make("fold", source, parts=len(parts), span=node.span)
             return builder.make("sum", *rest, total, hint=node.hint, span=node.span) if rest else total
     return builder.copy(node, operands)
+
+
+def _whole(node: Node, operands: tuple[Node, ...]) -> Node | None:
+    """The value of which the operands are all slices, in order."""
+    if node.op not in ("concat", "pack") or any(o.op != "slice" or o.type.rank != 1 for o in operands):
+        return None
+    sources, starts = {o.operands[0] for o in operands}, [o.attributes["start"] for o in operands]
+    stops = [start + o.type.size for start, o in zip(starts, operands, strict=True)]
+    source = operands[0].operands[0]
+    return source if len(sources) == 1 and starts == [0, *stops[:-1]] and source.type == node.type else None

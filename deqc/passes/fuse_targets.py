@@ -14,6 +14,7 @@ def fuse_targets(program: Program) -> Program:
     moving = depends(program.nodes, program.state)
     readers_of = readers(program)
     notes: list[str] = []
+    joined: dict[tuple[Node, ...], Node] = {}  # sources side by side: targets with the same ones share them
 
     def visit(builder: Builder, node: Node, operands: tuple[Node, ...]) -> Node:
         if node.op != "sum" or node not in moving:
@@ -24,7 +25,7 @@ def fuse_targets(program: Program) -> Program:
         ]  # fmt: skip
         if len(products) < 2:
             return builder.copy(node, operands)
-        whole = _join(builder, [operands[k] for k in products])
+        whole = _join(builder, [operands[k] for k in products], joined)
         notes.append(f"fuse_targets: {len(products)} products into {node.hint or node.op} run as one")
         rest = [operands[k] for k in range(len(operands)) if k not in products]
         return builder.make("sum", *rest, whole, hint=node.hint, span=node.span) if rest else whole
@@ -32,14 +33,16 @@ def fuse_targets(program: Program) -> Program:
     return noted(rebuild(program, visit), *notes)
 
 
-def _join(builder: Builder, products: list[Node]) -> Node:
+def _join(builder: Builder, products: list[Node], joined: dict[tuple[Node, ...], Node]) -> Node:
     weights: dict[Node, list[Node]] = {}
     for p in products:
         weights.setdefault(p.operands[0], []).append(p.operands[1])
-    sources = list(weights)
+    sources = tuple(weights)
     stacked = [w[0] if len(w) == 1 else builder.make("sum", *w) for w in weights.values()]
     axis = sources[0].type.rank - 1
-    x = sources[0] if len(sources) == 1 else builder.make("concat", *sources, dim=axis)
+    if sources not in joined:
+        joined[sources] = sources[0] if len(sources) == 1 else builder.make("concat", *sources, dim=axis)
+    x = joined[sources]
     weight = stacked[0] if len(stacked) == 1 else builder.make("concat", *stacked, dim=1, batched=False)
     biases = [b for p in products for b in p.operands[2:]]
     bias = [] if not biases else biases if len(biases) == 1 else [builder.make("sum", *biases)]
