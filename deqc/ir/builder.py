@@ -117,6 +117,11 @@ def pruned(program: Program) -> Program:
     return _kept(replace(program, boundary=tuple(node for node in program.boundary if node in used)))
 
 
+def counted(count: int, what: str) -> str:
+    """`1 value`, `2 values`, for notes."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def noted(program: Program, *notes: str) -> Program:
     """The program with more to tell in `deqc explain`."""
     return replace(program, notes=program.notes + notes)

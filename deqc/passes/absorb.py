@@ -5,7 +5,7 @@ W z + b + c  =  W z + (b + c),   c an injection, a row for every sample
 
 from __future__ import annotations
 
-from deqc.ir.builder import Builder, noted, rebuild
+from deqc.ir.builder import Builder, counted, noted, rebuild
 from deqc.ir.graph import Node, Program, depends, readers
 
 
@@ -43,4 +43,4 @@ def absorb(program: Program) -> Program:
         return builder.make("sum", whole, *rest, hint=node.hint, span=node.span) if rest else whole
 
     absorbed = rebuild(program, visit)
-    return noted(absorbed, f"absorb: {count} products take what is added to them as their bias") if count else absorbed
+    return noted(absorbed, f"absorb: {counted(count, 'product')} with what was added as bias") if count else absorbed

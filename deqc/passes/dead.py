@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deqc.ir.builder import noted, pruned
+from deqc.ir.builder import counted, noted, pruned
 from deqc.ir.graph import Program
 
 
@@ -13,4 +13,4 @@ def dead(program: Program) -> Program:
     gone = [node.op for node in program.nodes if node not in left and not node.leaf]
     if not gone:
         return kept
-    return noted(kept, f"dead: {len(gone)} values are not needed ({', '.join(dict.fromkeys(gone))})")
+    return noted(kept, f"dead: {counted(len(gone), 'value')} not needed ({', '.join(dict.fromkeys(gone))})")

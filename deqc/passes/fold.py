@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deqc.ir.builder import Builder, noted, rebuild
+from deqc.ir.builder import Builder, counted, noted, rebuild
 from deqc.ir.graph import Node, Program
 
 LARGEST = 1e30  # a number beyond it, or a factor below its inverse, may not be one in single precision
@@ -21,7 +21,7 @@ def fold(program: Program) -> Program:
         return simpler
 
     folded = rebuild(program, visit)
-    return noted(folded, f"fold: {count} steps were computed at compile time") if count else folded
+    return noted(folded, f"fold: {counted(count, 'step')} computed at compile time") if count else folded
 
 
 def _simpler(builder: Builder, node: Node, operands: tuple[Node, ...]) -> Node | None:

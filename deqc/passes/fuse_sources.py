@@ -13,6 +13,8 @@ from typing import Any
 from deqc.ir.builder import Builder, noted, rebuild
 from deqc.ir.graph import Node, Program, depends, reachable, readers
 from deqc.ops import OPS
+from deqc.ops.base import spatial
+from deqc.ops.conv2d import padding_of
 
 
 def fuse_sources(program: Program) -> Program:
@@ -74,8 +76,8 @@ def _plain(node: Node, moving: frozenset[Node]) -> bool:
 def _key(node: Node) -> Any:
     if node.op == "linear":
         return node.op, id(node.operands[0])
-    names = ("kernel", "stride", "padding", "dilation")
-    return node.op, id(node.operands[0]), tuple(repr(node.attributes[n]) for n in names)
+    sizes = tuple(spatial(node.attributes, name) for name in ("kernel", "stride", "dilation"))
+    return node.op, id(node.operands[0]), sizes, padding_of(node.attributes)
 
 
 def _one_activation(group: list[Node], readers_of: dict[Node, list[Node]]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from deqc.ir.builder import noted
+from deqc.ir.builder import counted, noted
 from deqc.ir.graph import Program, body, depends
 
 
@@ -24,4 +24,4 @@ def hoist(program: Program) -> Program:
     if not moved:
         return hoisted
     names = ", ".join(dict.fromkeys(node.op for node in moved))
-    return noted(hoisted, f"hoist: {len(moved)} values are computed once a solve, not in every step ({names})")
+    return noted(hoisted, f"hoist: {counted(len(moved), 'value')} computed once a solve, not in every step ({names})")

@@ -116,6 +116,9 @@ class _Vectors:
     def _linear(self, values: tuple[Node | None, ...]) -> Node:
         """Products that read parts of one vector: a block matrix."""
         present = [(k, v) for k, v in enumerate(values) if v is not None]
+        sources = tuple(v.operands[0] if v is not None else None for v in values)
+        if any(s is not None and s not in self.homes for s in sources):
+            self.join(sources)
         homes = [self.homes.get(v.operands[0]) for _, v in present]
         if any(h is None for h in homes) or len({id(h[0]) for h in homes if h}) != 1:
             raise _UnlikeError("products read values that are not of one vector")
