@@ -9,7 +9,7 @@ from deqc.emit.layout import statement
 from deqc.emit.naming import SECTIONS, Namer, wish
 from deqc.ir.graph import Node, reachable
 from deqc.ops import OPS
-from deqc.ops.code import Attribute, Call, Code, Index, Items, Text, flat
+from deqc.ops.code import Attribute, Call, Code, Index, Infix, Items, Text, flat
 
 LONGEST = 72  # of an expression inside another
 DEEPEST = 3
@@ -55,8 +55,11 @@ class Block:
         return self._codes.get(node)
 
     def returned(self, code: Code) -> tuple[str, ...]:
-        """All statements, and `return` of an expression."""
+        """All statements, and `return` of an expression; under a type of its own where a layer's call hides it."""
         self.texts.append(flat(code))
+        if self._layers and _calls_layer(code):
+            name = self._namer.fresh("output")
+            return (*self.lines, *statement(f"{name}: Tensor = ", code, self._indent), f"return {name}")
         return (*self.lines, *statement("return ", code, self._indent))
 
     def _emit(self, node: Node) -> None:
@@ -101,6 +104,19 @@ class Block:
         path = node.attributes.get("layer")
         leaves = node.operands[1:]
         return path is not None and all(n.op == "parameter" and n.attributes["layer"] == path for n in leaves)
+
+
+def _calls_layer(code: Code) -> bool:
+    """Whether the type of an expression is that of a layer's call, which type checkers do not know."""
+    match code:
+        case Call(function=Index()):
+            return True
+        case Call(function=Attribute(value=value)) | Attribute(value=value) | Index(value=value):
+            return _calls_layer(value)
+        case Infix(operands=operands):
+            return any(map(_calls_layer, operands))
+        case _:
+            return False
 
 
 def layer_code(path: str) -> Code:

@@ -15,6 +15,7 @@ IMPORTS = {
     "torch": {"Tensor", "nn"},
     "torch._functorch.config": None,
     "torch.nn.functional": {"pad"},
+    "torch.nn.grad": None,
     "collections.abc": {"Callable", "Sequence", "Iterator"},
     "dataclasses": {"dataclass", "field", "replace"},
     "typing": {"Any", "ClassVar", "NamedTuple", "TypeAlias", "cast", "Protocol", "Literal"},

@@ -127,3 +127,4 @@ class Plan:
     autograd_rules: bool  # whether vjp or pullback calls _vjp for an op without a rule
     solver: SolverPlan
     adjoint: AdjointPlan
+    convolution_gradients: bool = False  # whether some body uses torch.nn.grad

@@ -114,6 +114,7 @@ class _Planner:
             head_shape=str(program.head.type) if program.head else "",
             start_reads_inputs=bool(program.start and self._reads_inputs(program.start)),
             functional="F." in code or "_rows" in self.functions,
+            convolution_gradients="torch.nn.grad." in "\n".join(self.texts),
             pad=False,
             functions=tuple(sorted(self.functions)),
             autograd_rules="_vjp(" in code,
