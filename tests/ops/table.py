@@ -1,0 +1,482 @@
+"""One row a use of a step: the text of the step, the shapes, and torch's own function for the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Params = Mapping[str, Tensor]
+Oracle = Callable[[Params, Tensor, Tensor], Tensor]  # of the parameters, the incoming value and the input x
+
+
+@dataclass(frozen=True)
+class Row:
+    """A step that makes a value of shape `to` out of one of shape `of`, and what torch makes of it."""
+
+    op: str
+    step: str
+    of: tuple[int, ...]
+    to: tuple[int, ...]
+    oracle: Oracle
+    x: tuple[int, ...] = (3,)
+    autograd: bool = False  # whether it has no rule, so that torch differentiates it
+    free: bool = False  # whether it costs no arithmetic
+
+    @property
+    def id(self) -> str:
+        """A name for the test."""
+        return f"{self.op}: {self.step} on {list(self.of)}"
+
+
+def _layer(layer: nn.Module, path: str) -> Oracle:
+    """Torch's own layer with the parameters at a path."""
+
+    def call(p: Params, h: Tensor, x: Tensor) -> Tensor:
+        own = {name: p[f"{path}.{name}"] for name, _ in layer.named_parameters()}
+        result: Tensor = torch.func.functional_call(layer, own, (h,))
+        return result
+
+    return call
+
+
+def _activation(op: str, oracle: Callable[[Tensor], Tensor], step: str | None = None) -> list[Row]:
+    return [Row(op, step or op, of, of, lambda p, h, x: oracle(h)) for of in ((5,), (3, 2), (2, 3, 2))]
+
+
+def _conv(
+    options: str, layer: nn.Module, to: tuple[int, ...], of: tuple[int, ...] = (4, 5, 6), autograd: bool = False
+) -> Row:
+    return Row("conv2d", f"{{conv2d: {{{options}}}}}", of, to, _layer(layer, "conv2d"), autograd=autograd)
+
+
+def _of(
+    op: str,
+    step: str,
+    of: tuple[int, ...],
+    to: tuple[int, ...],
+    oracle: Callable[[Tensor], Tensor],
+    *,
+    autograd: bool = False,
+    free: bool = False,
+) -> Row:
+    return Row(op, step, of, to, lambda p, h, x: oracle(h), autograd=autograd, free=free)
+
+
+ACTIVATIONS = [
+    *_activation("tanh", torch.tanh),
+    *_activation("sigmoid", torch.sigmoid),
+    *_activation("relu", F.relu),
+    *_activation("gelu", F.gelu),
+    *_activation("silu", F.silu),
+    *_activation("softplus", F.softplus),
+    *_activation("elu", F.elu),
+    *_activation("mish", F.mish),
+    *_activation("softsign", F.softsign),
+    *_activation("hardtanh", F.hardtanh),
+    *_activation("sin", torch.sin),
+    *_activation("cos", torch.cos),
+    *_activation("exp", torch.exp),
+    *_activation("square", torch.square),
+    *_activation("abs", torch.abs),
+    *_activation("leaky_relu", F.leaky_relu),
+    *_activation("leaky_relu", lambda h: F.leaky_relu(h, 0.3), "{leaky_relu: 0.3}"),
+    *_activation("leaky_relu", lambda h: F.leaky_relu(h, 0), "{leaky_relu: 0}"),
+    *_activation("leaky_relu", lambda h: F.leaky_relu(h, 1.5), "{leaky_relu: {slope: 1.5}}"),
+    *_activation("softshrink", F.softshrink),
+    *_activation("softshrink", lambda h: F.softshrink(h, 0.1), "{softshrink: 0.1}"),
+    *_activation("clamp", lambda h: torch.clamp(h, -0.5, 0.7), "{clamp: {min: -0.5, max: 0.7}}"),
+    *_activation("clamp", lambda h: torch.clamp(h, min=-1), "{clamp: {min: -1}}"),
+    *_activation("clamp", lambda h: torch.clamp(h, max=0.25), "{clamp: {max: 0.25}}"),
+    *_activation("times", lambda h: -2.5 * h, "{times: -2.5}"),
+    *_activation("times", lambda h: 0 * h, "{times: 0}"),
+    *_activation("times", lambda h: h, "{times: 1}"),
+    *_activation("plus", lambda h: h - 3, "{plus: -3}"),
+    *_activation("plus", lambda h: h + 0.5, "{plus: 0.5}"),
+]
+
+STRUCTURE = [
+    Row("identity", "identity", (3,), (3,), lambda p, h, x: h, free=True),
+    Row(
+        "as", "[{as: a}, tanh, {as: b}, $a, {mul: [identity, $b]}]", (3,), (3,), lambda p, h, x: h * h.tanh(), free=True
+    ),
+    Row("residual", "{residual: tanh}", (3,), (3,), lambda p, h, x: h + h.tanh()),
+    Row(
+        "residual",
+        "{residual: [{residual: [{linear: 3}]}, sin]}",
+        (3,),
+        (3,),
+        lambda p, h, x: (
+            h + (h + F.linear(h, p["residual.residual.linear.weight"], p["residual.residual.linear.bias"])).sin()
+        ),
+    ),
+    Row("repeat", "{repeat: {times: 0, body: tanh}}", (3,), (3,), lambda p, h, x: h, free=True),
+    Row("repeat", "{repeat: {times: 3, body: sin}}", (3,), (3,), lambda p, h, x: h.sin().sin().sin()),
+    Row(
+        "repeat",
+        '{repeat: {times: 2, body: [{linear: {out: 3, bias: false}}, {times: "${k + 1}"}, tanh], index: k}}',
+        (3,),
+        (3,),
+        lambda p, h, x: (
+            2 * F.linear(F.linear(h, p["repeat.0.linear.weight"]).tanh(), p["repeat.1.linear.weight"])
+        ).tanh(),
+    ),
+]
+
+BRANCHES = [
+    Row("sum", "{sum: [identity, tanh]}", (4,), (4,), lambda p, h, x: h + h.tanh()),
+    Row("sum", "{sum: [identity, identity, $x]}", (3,), (3,), lambda p, h, x: 2 * h + x),
+    Row("sum", "{sum: [$x, [$x, sin]]}", (3,), (3,), lambda p, h, x: x + x.sin()),
+    Row("sum", "{sum: [sin, $x]}", (2, 3), (2, 3), lambda p, h, x: h.sin() + x, x=(2, 3)),
+    Row("mul", "{mul: [identity, identity]}", (4,), (4,), lambda p, h, x: h * h),
+    Row("mul", "{mul: [sin, [{plus: 2}, cos], $x]}", (3,), (3,), lambda p, h, x: h.sin() * (h + 2).cos() * x),
+    Row("mul", "{mul: [sin, identity, $x]}", (2, 2, 3), (2, 2, 3), lambda p, h, x: h.sin() * h * x, x=(2, 2, 3)),
+    Row("mul", "{mul: [$x, [$x, relu]]}", (3,), (3,), lambda p, h, x: x * x.relu()),
+    *(
+        Row("concat", f"{{concat: {{of: [identity, $x, tanh]{extra}}}}}", of, to, oracle, x=of, free=True)
+        for of, dim, extra, to in [
+            ((3,), 1, "", (9,)),
+            ((3,), 1, ", dim: -1", (9,)),
+            ((2, 3), 1, ", dim: 0", (6, 3)),
+            ((2, 3), 2, ", dim: 1", (2, 9)),
+            ((2, 3), 2, ", dim: -1", (2, 9)),
+            ((2, 3), 1, ", dim: -2", (6, 3)),
+            ((2, 3, 4), 1, "", (6, 3, 4)),
+            ((2, 3, 4), 2, ", dim: 1", (2, 9, 4)),
+            ((2, 3, 4), 3, ", dim: 2", (2, 3, 12)),
+            ((2, 3, 4), 3, ", dim: -1", (2, 3, 12)),
+        ]
+        for oracle in [lambda p, h, x, dim=dim: torch.cat([h, x, h.tanh()], dim)]
+    ),
+    Row(
+        "concat",
+        "{concat: [$x, {linear: 2}]}",
+        (3,),
+        (5,),
+        lambda p, h, x: torch.cat([x, F.linear(h, p["concat.1.linear.weight"], p["concat.1.linear.bias"])], 1),
+        free=True,
+    ),
+]
+
+VIEWS = [
+    _of("flatten", "flatten", (3,), (3,), lambda h: h, free=True),
+    _of("flatten", "flatten", (2, 3), (6,), lambda h: h.flatten(1), free=True),
+    _of("flatten", "flatten", (2, 3, 4), (24,), lambda h: h.flatten(1), free=True),
+    _of("reshape", "{reshape: [6]}", (2, 3), (6,), lambda h: h.reshape(-1, 6), free=True),
+    _of("reshape", "{reshape: [3, 2]}", (6,), (3, 2), lambda h: h.reshape(-1, 3, 2), free=True),
+    _of("reshape", "{reshape: [3, 2, 2]}", (2, 6), (3, 2, 2), lambda h: h.reshape(-1, 3, 2, 2), free=True),
+    _of("reshape", "{reshape: [2, 6]}", (3, 2, 2), (2, 6), lambda h: h.reshape(-1, 2, 6), free=True),
+    _of("reshape", "{reshape: [6, 1, 2]}", (3, 2, 2), (6, 1, 2), lambda h: h.reshape(-1, 6, 1, 2), free=True),
+    _of("slice", "slice", (5,), (5,), lambda h: h, free=True),
+    _of("slice", "{slice: {stop: 2}}", (5,), (2,), lambda h: h[:, :2], free=True),
+    _of("slice", "{slice: {start: 3}}", (5,), (2,), lambda h: h[:, 3:], free=True),
+    _of("slice", "{slice: {dim: 0, start: 1, stop: 3}}", (5,), (2,), lambda h: h[:, 1:3], free=True),
+    _of("slice", "{slice: {dim: 0, start: 1}}", (3, 4), (2, 4), lambda h: h[:, 1:], free=True),
+    _of("slice", "{slice: {dim: 1, start: 1, stop: 3}}", (3, 4), (3, 2), lambda h: h[:, :, 1:3], free=True),
+    _of("slice", "{slice: {dim: -2, stop: 2}}", (3, 4), (2, 4), lambda h: h[:, :2], free=True),
+    _of("slice", "{slice: {dim: 0, stop: 2}}", (3, 4, 2), (2, 4, 2), lambda h: h[:, :2], free=True),
+    _of("slice", "{slice: {dim: 1, start: 2}}", (3, 4, 2), (3, 2, 2), lambda h: h[:, :, 2:], free=True),
+    _of("slice", "{slice: {dim: 2, start: 1}}", (3, 4, 2), (3, 4, 1), lambda h: h[..., 1:], free=True),
+    _of("slice", "{slice: {dim: -3, start: 1, stop: 2}}", (3, 4, 2), (1, 4, 2), lambda h: h[:, 1:2], free=True),
+    _of(
+        "slice",
+        "[{slice: {start: 1, stop: 5}}, {slice: {start: 1, stop: 3}}]",
+        (6,),
+        (2,),
+        lambda h: h[:, 2:4],
+        free=True,
+    ),
+    _of(
+        "slice",
+        "{sum: [{slice: {stop: 3}}, {slice: {start: 2}}]}",
+        (5,),
+        (3,),
+        lambda h: h[:, :3] + h[:, 2:],
+        free=True,
+    ),
+    _of(
+        "slice",
+        "{sum: [{slice: {stop: 2}}, {slice: {start: 3}}]}",
+        (5,),
+        (2,),
+        lambda h: h[:, :2] + h[:, 3:],
+        free=True,
+    ),
+    _of(
+        "slice",
+        "{sum: [[{slice: {stop: 2}}, sin], [{slice: {stop: 2}}, cos]]}",
+        (5,),
+        (2,),
+        lambda h: h[:, :2].sin() + h[:, :2].cos(),
+        free=True,
+    ),
+    Row(
+        "slice",
+        "{sum: [{slice: {dim: 0, stop: 2}}, [{slice: {stop: 2}}, {slice: {dim: 0, start: 1}}, {linear: 3}]]}",
+        (3, 3),
+        (2, 3),
+        lambda p, h, x: h[:, :2] + F.linear(h[:, 1:, :2], p["sum.1.linear.weight"], p["sum.1.linear.bias"]),
+        free=True,
+    ),
+]
+
+LINEAR = [
+    Row("linear", "{linear: 5}", (4,), (5,), _layer(nn.Linear(4, 5), "linear")),
+    Row("linear", "{linear: {out: 5, bias: false}}", (4,), (5,), _layer(nn.Linear(4, 5, bias=False), "linear")),
+    Row("linear", "{linear: 1}", (1,), (1,), _layer(nn.Linear(1, 1), "linear")),
+    Row("linear", "{linear: 2}", (3, 4), (3, 2), _layer(nn.Linear(4, 2), "linear")),
+    Row("linear", "{linear: {out: 4, bias: false}}", (3, 4), (3, 4), _layer(nn.Linear(4, 4, bias=False), "linear")),
+    Row("linear", "{linear: 2}", (2, 3, 4), (2, 3, 2), _layer(nn.Linear(4, 2), "linear")),
+    Row(
+        "linear",
+        "[{linear: 3}, tanh, {linear: 2}]",
+        (4,),
+        (2,),
+        lambda p, h, x: F.linear(
+            F.linear(h, p["linear.weight"], p["linear.bias"]).tanh(), p["linear_1.weight"], p["linear_1.bias"]
+        ),
+    ),
+    Row(
+        "linear",
+        "{sum: [{linear: 2}, [sin, {linear: 2}], [$x, {linear: 2}]]}",
+        (4,),
+        (2,),
+        lambda p, h, x: sum(
+            (
+                F.linear(v, p[f"sum.{k}.linear.weight"], p[f"sum.{k}.linear.bias"])
+                for k, v in enumerate((h, h.sin(), x))
+            ),
+            torch.zeros(()),
+        ),
+    ),
+    Row(
+        "linear",
+        "{sum: [{linear: 2}, [sin, {linear: 2}], [$x, {linear: 2}]]}",
+        (3, 4),
+        (3, 2),
+        lambda p, h, x: sum(
+            (
+                F.linear(v, p[f"sum.{k}.linear.weight"], p[f"sum.{k}.linear.bias"])
+                for k, v in enumerate((h, h.sin(), x))
+            ),
+            torch.zeros(()),
+        ),
+        x=(3, 5),
+    ),
+]
+
+CONVOLUTIONS = [
+    _conv("out: 3, kernel: 3", nn.Conv2d(4, 3, 3, padding=1), (3, 5, 6)),
+    _conv("out: 3, kernel: 1", nn.Conv2d(4, 3, 1), (3, 5, 6)),
+    _conv("out: 3, kernel: 3, bias: false", nn.Conv2d(4, 3, 3, padding=1, bias=False), (3, 5, 6)),
+    _conv("out: 3, kernel: 3, padding: 0", nn.Conv2d(4, 3, 3), (3, 3, 4)),
+    _conv("out: 3, kernel: 3, padding: [2, 0]", nn.Conv2d(4, 3, 3, padding=(2, 0)), (3, 7, 4)),
+    _conv("out: 3, kernel: 2, padding: 1", nn.Conv2d(4, 3, 2, padding=1), (3, 6, 7)),
+    _conv("out: 3, kernel: [3, 1]", nn.Conv2d(4, 3, (3, 1), padding=(1, 0)), (3, 5, 6)),
+    _conv("out: 3, kernel: [1, 5]", nn.Conv2d(4, 3, (1, 5), padding=(0, 2)), (3, 5, 6)),
+    _conv("out: 3, kernel: 3, stride: 2", nn.Conv2d(4, 3, 3, stride=2, padding=1), (3, 3, 3)),
+    _conv("out: 2, kernel: 3, stride: 2, padding: 0", nn.Conv2d(4, 2, 3, stride=2), (2, 2, 2)),
+    _conv("out: 2, kernel: 2, stride: 3, padding: 0", nn.Conv2d(4, 2, 2, stride=3), (2, 2, 2)),
+    _conv("out: 2, kernel: 3, stride: [1, 2]", nn.Conv2d(4, 2, 3, stride=(1, 2), padding=1), (2, 5, 3)),
+    _conv(
+        "out: 2, kernel: [2, 3], stride: [3, 2], padding: [1, 0]",
+        nn.Conv2d(4, 2, (2, 3), stride=(3, 2), padding=(1, 0)),
+        (2, 2, 2),
+    ),
+    _conv("out: 2, kernel: 3, dilation: 2", nn.Conv2d(4, 2, 3, dilation=2, padding=2), (2, 5, 6)),
+    _conv("out: 2, kernel: 2, dilation: 2", nn.Conv2d(4, 2, 2, dilation=2, padding=1), (2, 5, 6)),
+    _conv(
+        "out: 2, kernel: [3, 2], dilation: [1, 2], stride: 2, padding: 1",
+        nn.Conv2d(4, 2, (3, 2), dilation=(1, 2), stride=2, padding=1),
+        (2, 3, 3),
+    ),
+    _conv("out: 6, kernel: 3, groups: 2", nn.Conv2d(4, 6, 3, groups=2, padding=1), (6, 5, 6)),
+    _conv("out: 4, kernel: 3, groups: 4, bias: false", nn.Conv2d(4, 4, 3, groups=4, padding=1, bias=False), (4, 5, 6)),
+    _conv("out: 2, kernel: 3, groups: 2, stride: 2", nn.Conv2d(4, 2, 3, groups=2, stride=2, padding=1), (2, 3, 3)),
+    *(
+        _conv(
+            f"out: 2, kernel: [3, 5], padding_mode: {mode}",
+            nn.Conv2d(4, 2, (3, 5), padding=(1, 2), padding_mode=mode),
+            (2, 5, 6),
+            autograd=True,
+        )
+        for mode in ("reflect", "replicate", "circular")
+    ),
+    _conv(
+        "out: 2, kernel: 3, padding_mode: circular, groups: 2, stride: 2, bias: false",
+        nn.Conv2d(4, 2, 3, padding=1, padding_mode="circular", groups=2, stride=2, bias=False),
+        (2, 3, 3),
+        autograd=True,
+    ),
+    _conv(
+        "out: 2, kernel: 1, padding_mode: circular",
+        nn.Conv2d(4, 2, 1, padding_mode="circular"),
+        (2, 5, 6),
+        autograd=True,
+    ),
+]
+
+NORMALISATIONS = [
+    Row("group_norm", "{group_norm: 2}", (4, 2, 3), (4, 2, 3), _layer(nn.GroupNorm(2, 4), "group_norm")),
+    Row(
+        "group_norm",
+        "{group_norm: {groups: 4, eps: 0.01}}",
+        (4, 2, 3),
+        (4, 2, 3),
+        _layer(nn.GroupNorm(4, 4, eps=0.01), "group_norm"),
+    ),
+    Row("group_norm", "{group_norm: {groups: 1}}", (4, 3, 3), (4, 3, 3), _layer(nn.GroupNorm(1, 4), "group_norm")),
+    _of(
+        "group_norm",
+        "{group_norm: {groups: 2, affine: false, eps: 1e-3}}",
+        (4, 2, 3),
+        (4, 2, 3),
+        lambda h: F.group_norm(h, 2, eps=1e-3),
+    ),
+    *(
+        row
+        for of in ((5,), (3, 5), (2, 3, 5))
+        for row in (
+            Row("layer_norm", "layer_norm", of, of, _layer(nn.LayerNorm(5), "layer_norm")),
+            Row("layer_norm", "{layer_norm: {eps: 0.1}}", of, of, _layer(nn.LayerNorm(5, eps=0.1), "layer_norm")),
+            _of("layer_norm", "{layer_norm: false}", of, of, lambda h: F.layer_norm(h, (5,))),
+            Row("rms_norm", "rms_norm", of, of, _layer(nn.RMSNorm(5, eps=1e-5), "rms_norm")),
+            _of("rms_norm", "{rms_norm: {affine: false, eps: 0.1}}", of, of, lambda h: F.rms_norm(h, (5,), eps=0.1)),
+        )
+    ),
+    *(
+        _of("softmax", step, of, of, partial(torch.softmax, dim=dim))
+        for of, step, dim in [
+            ((5,), "softmax", 1),
+            ((5,), "{softmax: 0}", 1),
+            ((3, 5), "softmax", 2),
+            ((3, 5), "{softmax: 0}", 1),
+            ((3, 5), "{softmax: {dim: 1}}", 2),
+            ((2, 3, 4), "{softmax: 0}", 1),
+            ((2, 3, 4), "{softmax: 1}", 2),
+            ((2, 3, 4), "{softmax: -2}", 2),
+            ((2, 3, 4), "softmax", 3),
+        ]
+    ),
+    *(
+        _of("log_softmax", step, of, of, partial(torch.log_softmax, dim=dim))
+        for of, step, dim in [
+            ((5,), "log_softmax", 1),
+            ((3, 5), "log_softmax", 2),
+            ((3, 5), "{log_softmax: 0}", 1),
+            ((2, 3, 4), "{log_softmax: {dim: -3}}", 1),
+            ((2, 3, 4), "log_softmax", 3),
+        ]
+    ),
+]
+
+RESAMPLING = [
+    _of("upsample", "{upsample: 2}", (2, 2, 3), (2, 4, 6), lambda h: F.interpolate(h, scale_factor=2)),
+    _of("upsample", "{upsample: 3}", (1, 2, 1), (1, 6, 3), lambda h: F.interpolate(h, scale_factor=3)),
+    _of("upsample", "{upsample: 1}", (2, 2, 3), (2, 2, 3), lambda h: h, free=True),
+    _of(
+        "upsample",
+        "{upsample: {factor: 2, mode: bilinear}}",
+        (2, 2, 3),
+        (2, 4, 6),
+        lambda h: F.interpolate(h, scale_factor=2, mode="bilinear"),
+        autograd=True,
+    ),
+    _of(
+        "upsample",
+        "{upsample: {factor: 3, mode: bilinear}}",
+        (1, 2, 2),
+        (1, 6, 6),
+        lambda h: F.interpolate(h, scale_factor=3, mode="bilinear"),
+        autograd=True,
+    ),
+    _of("avg_pool2d", "{avg_pool2d: 2}", (2, 4, 6), (2, 2, 3), lambda h: F.avg_pool2d(h, 2)),
+    _of("avg_pool2d", "{avg_pool2d: [1, 3]}", (2, 4, 6), (2, 4, 2), lambda h: F.avg_pool2d(h, (1, 3))),
+    _of("avg_pool2d", "{avg_pool2d: {kernel: 2, stride: 2}}", (2, 4, 6), (2, 2, 3), lambda h: F.avg_pool2d(h, 2)),
+    _of("avg_pool2d", "{avg_pool2d: 2}", (2, 5, 6), (2, 2, 3), lambda h: F.avg_pool2d(h, 2), autograd=True),
+    _of(
+        "avg_pool2d",
+        "{avg_pool2d: {kernel: 3, stride: 1, padding: 1}}",
+        (2, 4, 5),
+        (2, 4, 5),
+        lambda h: F.avg_pool2d(h, 3, 1, 1),
+        autograd=True,
+    ),
+    _of(
+        "avg_pool2d",
+        "{avg_pool2d: {kernel: [3, 2], stride: [2, 1], padding: [1, 0]}}",
+        (2, 5, 5),
+        (2, 3, 4),
+        lambda h: F.avg_pool2d(h, (3, 2), (2, 1), (1, 0)),
+        autograd=True,
+    ),
+    _of("max_pool2d", "{max_pool2d: 2}", (2, 4, 6), (2, 2, 3), lambda h: F.max_pool2d(h, 2), autograd=True),
+    _of(
+        "max_pool2d",
+        "{max_pool2d: {kernel: 3, stride: 1, padding: 1}}",
+        (2, 4, 5),
+        (2, 4, 5),
+        lambda h: F.max_pool2d(h, 3, 1, 1),
+        autograd=True,
+    ),
+    _of(
+        "max_pool2d",
+        "{max_pool2d: {kernel: [2, 3], stride: [1, 2], padding: [0, 1]}}",
+        (2, 4, 5),
+        (2, 3, 3),
+        lambda h: F.max_pool2d(h, (2, 3), (1, 2), (0, 1)),
+        autograd=True,
+    ),
+    _of("global_avg_pool", "global_avg_pool", (3, 2, 4), (3,), lambda h: h.mean((2, 3))),
+    _of("global_avg_pool", "global_avg_pool", (3, 1, 1), (3,), lambda h: h.mean((2, 3))),
+]
+
+MASKS = [
+    _of("variational_dropout", "{variational_dropout: 0.5}", (4,), (4,), lambda h: h),
+    _of("variational_dropout", "{variational_dropout: 0}", (4,), (4,), lambda h: h, free=True),
+    _of("variational_dropout", "{variational_dropout: {p: 0.5, per: token}}", (2, 3), (2, 3), lambda h: h),
+    _of("variational_dropout", "{variational_dropout: {p: 0.5, per: channel}}", (2, 3, 2), (2, 3, 2), lambda h: h),
+    _of("variational_dropout", "{variational_dropout: {p: 0.5, per: channel}}", (2, 3), (2, 3), lambda h: h),
+    _of("variational_dropout", "{variational_dropout: 0.2}", (2, 3, 2), (2, 3, 2), lambda h: h),
+]
+
+ROWS: list[Row] = [
+    *ACTIVATIONS,
+    *STRUCTURE,
+    *BRANCHES,
+    *VIEWS,
+    *LINEAR,
+    *CONVOLUTIONS,
+    *NORMALISATIONS,
+    *RESAMPLING,
+    *MASKS,
+]
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A step of the encoder that f may not hold, in training and in evaluation."""
+
+    op: str
+    step: str
+    of: tuple[int, ...]
+    layer: nn.Module
+
+
+OUTSIDE: list[Outside] = [
+    Outside("batch_norm", "batch_norm", (4,), nn.BatchNorm1d(4)),
+    Outside("batch_norm", "batch_norm", (4, 2, 3), nn.BatchNorm2d(4)),
+    Outside(
+        "batch_norm",
+        "{batch_norm: {affine: false, momentum: 0.3}}",
+        (4, 2, 3),
+        nn.BatchNorm2d(4, affine=False, momentum=0.3),
+    ),
+    Outside("batch_norm", "{batch_norm: {eps: 0.1}}", (4,), nn.BatchNorm1d(4, eps=0.1)),
+    Outside("dropout", "{dropout: 0.5}", (4,), nn.Dropout(0.5)),
+    Outside("dropout", "{dropout: {p: 0}}", (4, 2, 3), nn.Dropout(0)),
+]

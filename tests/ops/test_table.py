@@ -1,0 +1,232 @@
+"""Every step of the language: what it computes, its generated derivatives and its cost, against torch."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import cache
+from math import prod
+
+import pytest
+import torch
+from torch import Tensor
+
+from deqc.ops import OPS, STEPS
+from tests.ops.compiled import PASSES, Compiled, build, gap
+from tests.ops.table import OUTSIDE, ROWS, Outside, Row
+
+EXACT = 1e-12
+CLOSE = 1e-10
+UNOPTIMISED = [frozenset(), PASSES]  # with all passes, and with none
+
+rows = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+passes = pytest.mark.parametrize("disabled", UNOPTIMISED, ids=["all passes", "no pass"])
+
+
+def spec(row: Row, linear: str = "lu") -> str:
+    """Two scales: the step leads from the first into the second, values pass through sin before it."""
+    return f"""
+deqc: 1
+name: Use
+input: {{x: {list(row.x)}}}
+scales: [{list(row.of)}, {list(row.to)}]
+main_layers: {{each: [sin, {{times: 2}}]}}
+mapping_layers:
+  - [identity, {row.step}]
+  - [null, {{times: 0.5}}]
+solver: picard
+adjoint: {{linear_solver: {linear}}}
+"""
+
+
+@cache
+def compiled(row: Row, disabled: frozenset[str]) -> Compiled:
+    return build(spec(row), disabled, scale=0.7)
+
+
+def oracle(row: Row, case: Compiled, z: Tensor) -> Tensor:
+    """The same f in torch."""
+    prefix = "mapping_layers.0.1."
+    parameters = {name.removeprefix(prefix): value for name, value in case.parameters.items()}
+    h0, h1 = (2 * v.sin() for v in case.model.unpack(z))  # type: ignore[operator]
+    y1 = row.oracle(parameters, h0, case.inputs[0]) + 0.5 * h1
+    result: Tensor = case.model.pack((h0, y1))  # type: ignore[operator]
+    return result
+
+
+def test_every_step_has_a_row() -> None:
+    tested = {row.op for row in ROWS} | {row.op for row in OUTSIDE} | {"zeros"}  # zeros: below, in init
+    assert tested == set(STEPS)
+
+
+@rows
+@passes
+def test_value(row: Row, disabled: frozenset[str]) -> None:
+    case = compiled(row, disabled)
+    z = case.state()
+    expected = oracle(row, case, z)
+    assert gap(case.meaning(z), expected) < EXACT
+    assert gap(case.module.f(z, case.weights()), expected) < EXACT
+
+
+@rows
+@passes
+def test_vjp_and_pullback(row: Row, disabled: frozenset[str]) -> None:
+    case = compiled(row, disabled)
+    assert case.compilation.derivatives is not None
+    assert bool(case.compilation.derivatives.autograd) == row.autograd
+    z, u = case.state().requires_grad_(), case.state(5)
+    w = type(case.weights())(*(v.detach().requires_grad_() for v in case.weights()))
+    fz = case.module.f(z, w)
+    expected = torch.autograd.grad(fz, (z, *w), u, materialize_grads=True)
+    z, w = z.detach(), type(w)(*(v.detach() for v in w))
+    assert gap(case.vjp(u, z, w), expected[0]) < CLOSE
+    pulled = case.module.pullback(u, z, w)
+    assert type(pulled) is type(w)
+    for name, mine, theirs in zip(w._fields, pulled, expected[1:], strict=True):
+        assert gap(mine, theirs) < CLOSE, name
+
+
+@rows
+def test_gradients_of_parameters_and_input(row: Row) -> None:
+    """Through `weights`, against autograd of the oracle."""
+    case = compiled(row, frozenset())
+    z, u = case.state().requires_grad_(), case.state(6)
+    wanted = (case.inputs[0], *case.model.parameters())
+    # z is asked for too: torch 2.13 crashes in the backward of group_norm on a permuted input that needs no gradient
+    _, *expected = torch.autograd.grad(oracle(row, case, z), (z, *wanted), u, materialize_grads=True, allow_unused=True)
+    w = case.weights()
+    pulled = case.module.pullback(u, z.detach(), type(w)(*(v.detach() for v in w)))
+    roots = [(v, g) for v, g in zip(w, pulled, strict=True) if v.requires_grad]
+    if not roots:
+        assert not any(g.any() for g in expected)
+        return
+    values, cotangents = zip(*roots, strict=True)
+    found = torch.autograd.grad(values, wanted, cotangents, allow_unused=True, materialize_grads=True)
+    for mine, theirs in zip(found, expected, strict=True):
+        assert gap(mine, theirs) < CLOSE
+
+
+@rows
+@passes
+def test_jacobian(row: Row, disabled: frozenset[str]) -> None:
+    case = compiled(row, disabled)
+    module, z, w = case.module, case.state(), type(case.weights())(*(v.detach() for v in case.weights()))
+    if row.op == "group_norm":  # forward mode under vmap refuses permuted images there, in torch 2.13
+        whole = torch.autograd.functional.jacobian(lambda z: module.f(z, w), z)
+    else:
+        whole = torch.func.jacfwd(lambda z: module.f(z, w))(z)
+    batch = range(len(z))
+    for i in batch:
+        for j in batch:
+            assert i == j or not whole[i, :, j].any(), "a sample depends on another"
+    expected = torch.stack([whole[i, :, i] for i in batch])
+    assert gap(module.jacobian(z, w), expected) < CLOSE
+    eye = torch.eye(z.shape[1], dtype=z.dtype)[:, None].expand(-1, len(z), -1)
+    mapped = torch.func.vmap(lambda u: case.vjp(u, z, w))(eye).transpose(0, 1)
+    assert gap(mapped, expected) < CLOSE
+
+
+@rows
+def test_cost(row: Row) -> None:
+    lowered = compiled(row, frozenset()).compilation.lowered
+    for node in lowered.nodes:
+        if not node.leaf:
+            cost = OPS[node.op].flops(node.attributes, [o.type for o in node.operands], node.type)
+            assert cost >= 0
+            assert isinstance(cost, int)
+            if node.op == row.op and not row.free:
+                assert cost >= prod(node.type.shape) > 0
+
+
+WITHOUT_A_RULE = [
+    pytest.param(row, linear, marks=[] if k == 0 and linear == "lu" else [pytest.mark.slow], id=f"{row.id} {linear}")
+    for k, row in enumerate(r for r in ROWS if r.autograd)
+    for linear in ("lu", "gmres")
+]
+
+
+@pytest.mark.parametrize(("row", "linear"), WITHOUT_A_RULE)
+def test_an_op_without_a_rule_compiles(row: Row, linear: str) -> None:
+    case = build(spec(row, linear).replace("{times: 2}", "{times: 0.1}"), scale=0.3, tolerances={})
+    wanted = (*case.inputs, *case.model.parameters())
+
+    def gradients(model: Callable[..., tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        loss = sum((v.square().sum() for v in model(*case.inputs)), torch.zeros(()))
+        return torch.autograd.grad(loss, wanted, allow_unused=True, materialize_grads=True)
+
+    expected = gradients(case.model)
+    torch.compiler.reset()
+    found = gradients(torch.compile(case.model, backend="aot_eager", fullgraph=True))
+    for mine, theirs in zip(found, expected, strict=True):
+        assert gap(mine, theirs) < CLOSE
+
+
+def outside_spec(row: Outside) -> str:
+    """A step in the encoder, its value read by f and by the head."""
+    return f"""
+deqc: 1
+name: Outside
+input: {{x: {list(row.of)}}}
+encoder: {{e: {row.step}}}
+scale: {list(row.of)}
+main_layers: {{sum: [[sin, {{times: 0.3}}], $e]}}
+head: [{{sum: [$z, $e]}}, flatten]
+solver: picard
+"""
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
+@pytest.mark.parametrize("row", OUTSIDE, ids=lambda row: f"{row.op}: {row.step} on {list(row.of)}")
+def test_outside_of_f(row: Outside, training: bool) -> None:
+    case = build(outside_spec(row), batch=4)
+    layer = copy.deepcopy(row.layer).double().train(training)
+    twin = case.model.get_submodule(f"encoder.e.{row.op}")
+    assert repr(twin) == repr(layer)
+    with torch.no_grad():
+        for name, buffer in layer.named_buffers():
+            if name.startswith("running"):
+                buffer.copy_(torch.rand_like(buffer) + 0.5)
+    own = {name: value.clone() for name, value in layer.state_dict().items()}
+    twin.load_state_dict({**own, **{k: v.detach() for k, v in twin.named_parameters()}})
+    layer.load_state_dict(twin.state_dict())
+    case.model.train(training)
+    torch.manual_seed(4)
+    e = layer(*case.inputs)
+    z = torch.zeros_like(e)
+    for _ in range(60):
+        z = 0.3 * z.sin() + e
+    torch.manual_seed(4)
+    assert gap(case.model(*case.inputs), (z + e).flatten(1)) < CLOSE
+    for (name, mine), theirs in zip(twin.state_dict().items(), layer.state_dict().values(), strict=True):
+        assert gap(mine, theirs) == 0, name
+
+
+def test_one_mask_a_solve() -> None:
+    """In training the mask is drawn once: all of f sees it, its mean is 1."""
+    case = build(spec(next(r for r in ROWS if r.op == "variational_dropout")), batch=2000)
+    case.model.train()
+    torch.manual_seed(0)
+    w = case.weights()
+    (mask,) = w
+    assert set(mask.unique().tolist()) == {0.0, 2.0}
+    assert abs(float(mask.mean()) - 1) < 0.05
+    z = case.state()
+    h0, h1 = (2 * v.sin() for v in case.model.unpack(z))  # type: ignore[operator]
+    assert gap(case.module.f(z, w), torch.cat([h0, mask * h0 + 0.5 * h1], 1)) < EXACT
+
+
+@pytest.mark.parametrize(("shape", "init"), [((3,), "zeros"), ((2, 3, 2), "zeros"), ((3,), "[zeros]")])
+def test_zeros(shape: tuple[int, ...], init: str) -> None:
+    case = build(f"""
+deqc: 1
+name: Start
+input: {{x: {list(shape)}}}
+scales: [{list(shape)}, {list(shape)}]
+init: [{{times: 2}}, {init}]
+main_layers: {{each: [sin, {{times: 0.5}}]}}
+solver: picard
+""")
+    u0 = case.model.solve(*case.inputs).u0  # type: ignore[operator]
+    assert gap(u0[0], 2 * case.inputs[0]) == 0
+    assert gap(u0[1], torch.zeros_like(case.inputs[0])) == 0

@@ -1,0 +1,106 @@
+"""Random programs: f, its generated derivatives and whole models, against autograd on the program as it was lowered."""
+
+from __future__ import annotations
+
+import warnings
+from random import Random
+
+import pytest
+import torch
+from torch import Tensor
+
+from deqc import reference
+from tests.ops.compiled import PASSES, Compiled, build, gap
+from tests.ops.programs import spec
+
+VALUES = 1e-9
+GRADIENTS = 1e-8
+DERIVATIVES = 1e-10  # times the size of the numbers
+FEW, MANY = range(60), range(60, 1500)
+WHOLE, MORE = range(1000, 1040), range(1040, 1600)
+
+
+def disabled(seed: int) -> frozenset[str]:
+    """No pass, every pass, or a random half of them."""
+    random = Random(seed)
+    kind = random.choice(["none", "none", "all", "some", "some"])
+    names = sorted(PASSES)
+    return frozenset({"none": [], "all": names, "some": [n for n in names if random.random() < 0.4]}[kind])
+
+
+def close(mine: Tensor, theirs: Tensor, tolerance: float) -> bool:
+    return gap(mine, theirs) <= tolerance * max(1.0, float(theirs.detach().abs().amax()) if theirs.numel() else 1.0)
+
+
+def compare_f(case: Compiled) -> None:
+    """Value, both products and the Jacobian of f at a random point."""
+    module, z, u = case.module, case.state().requires_grad_(), case.state(7)
+    names = ["z", *(f"input {i.attributes['name']}" for i in case.compilation.program.inputs)]
+    names += [name for name, _ in case.model.named_parameters()]
+    wanted = (*case.inputs, *case.model.parameters())
+    expected = case.meaning(z)
+    w = case.weights()
+    assert close(module.f(z, w), expected, VALUES)
+    by_autograd = torch.autograd.grad(expected, (z, *wanted), u, allow_unused=True, materialize_grads=True)
+    z, still = z.detach(), type(w)(*(v.detach() for v in w))
+    vjp = case.vjp(u, z, still)
+    pulled = module.pullback(u, z, still)
+    assert [p.shape for p in pulled] == [v.shape for v in w]
+    roots = [(v, g) for v, g in zip(w, pulled, strict=True) if v.requires_grad]
+    mine: tuple[Tensor, ...] = tuple(torch.zeros_like(t) for t in wanted)
+    if roots:
+        values, cotangents = zip(*roots, strict=True)
+        mine = torch.autograd.grad(values, wanted, cotangents, allow_unused=True, materialize_grads=True)
+    for name, found, right in zip(names, (vjp, *mine), by_autograd, strict=True):
+        assert close(found, right, DERIVATIVES), name
+    if hasattr(module, "jacobian"):
+        rows = torch.stack([case.vjp(e.expand_as(z), z, still) for e in torch.eye(z.shape[1], dtype=z.dtype)], 1)
+        assert close(module.jacobian(z, still), rows, DERIVATIVES)
+
+
+def contracts(case: Compiled) -> bool:
+    """Whether plain iteration converges, and fast enough to be differentiated."""
+    with torch.no_grad():
+        w, z = case.weights(), torch.zeros_like(case.state())
+        for _ in range(80):
+            before, z = z, case.module.f(z, w)
+        return bool(torch.isfinite(z).all()) and gap(before, z) < 1e-12
+
+
+def compare_model(case: Compiled) -> None:
+    """The output and its gradient by every input and parameter, in the seed's smooth loss."""
+    parameters = dict(case.model.named_parameters())
+    wanted = (*case.inputs, *parameters.values())
+    names = [*(f"input {k}" for k in range(len(case.inputs))), *parameters]
+    right = reference.solve(case.compilation.lowered, case.parameters, case.inputs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tolerances are below what rounding allows
+        output = case.model(*case.inputs)
+        mine = (output,) if isinstance(output, Tensor) else tuple(output)
+        for found, expected in zip(mine, right.output, strict=True):
+            assert close(found, expected, VALUES)
+
+        def gradients(values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            loss = torch.stack([v.square().sum() + (3 * v).sin().sum() for v in values]).sum()
+            if not loss.requires_grad:
+                return tuple(torch.zeros_like(t) for t in wanted)
+            return torch.autograd.grad(loss, wanted, allow_unused=True, materialize_grads=True)
+
+        for name, found, expected in zip(names, gradients(mine), gradients(right.output), strict=True):
+            assert close(found, expected, GRADIENTS), name
+
+
+@pytest.mark.parametrize("seed", [*FEW, *(pytest.param(s, marks=pytest.mark.slow) for s in MANY)])
+def test_f_and_its_derivatives(seed: int) -> None:
+    compare_f(build(spec(seed), disabled(seed), scale=0.6, batch=2, seed=seed))
+
+
+@pytest.mark.parametrize("seed", [*WHOLE, *(pytest.param(s, marks=pytest.mark.slow) for s in MORE)])
+def test_whole_model(seed: int) -> None:
+    switched_off = disabled(seed) | ({"adjoint"} if seed % 5 == 0 else set())
+    for scale in (0.4, 0.2, 0.1):
+        case = build(spec(seed), switched_off, scale=scale, batch=2, seed=seed)
+        if contracts(case):
+            compare_model(case)
+            return
+    pytest.skip("f is no contraction")
