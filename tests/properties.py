@@ -1,4 +1,4 @@
-"""What holds for every generated module, whatever its model: a property is a function of a `Case` that raises where it fails.
+"""What holds for every generated module, whatever its model: a property is a function of a `Case`, and raises.
 
 `PROPERTIES` are fast; `COMPILED` need minutes, because they run Inductor. A test parametrises both over its cases.
 """
@@ -12,7 +12,7 @@ import pickle
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ class Case(NamedTuple):
 
     name: str
     module: ModuleType
-    model: Callable[[], nn.Module]  # in float64, in eval mode, the same at every call
+    model: Callable[[], Any]  # an nn.Module in float64, in eval mode, the same at every call
     inputs: Callable[[int], tuple[Tensor, ...]]  # of a batch, the same at every call
     reference: Callable[..., Outputs]  # (model, *inputs) -> what forward returns, unrolled to convergence
     implicit: bool = True  # derivatives come from the implicit function theorem
@@ -141,7 +141,7 @@ def gradients_of_inputs_and_parameters(case: Case) -> None:
 def gradient_is_linear_in_the_cotangent(case: Case) -> None:
     """A loss a thousand million times smaller has gradients that much smaller, at the tolerances as emitted."""
     model, inputs = case.model(), case.inputs(5)
-    wanted = [v for v in model.parameters()]
+    wanted = list(model.parameters())
 
     def scaled(factor: float) -> list[Tensor]:
         return list(torch.autograd.grad(factor * loss(model(*inputs)), wanted, materialize_grads=True))
@@ -279,7 +279,7 @@ def backward_record(case: Case) -> None:
     solution = model.solve(*leaves)
     assert solution.original.adjoint is None
     torch.autograd.grad(loss(solution.z_star), leaves, allow_unused=True)
-    adjoint = solution.original.adjoint
+    adjoint: Any = solution.original.adjoint  # filled by now
     assert type(adjoint) is type(solution.original)
     assert adjoint.status.tolist() == [0] * 3
     assert bool((adjoint.njvp > 0).all())
@@ -301,8 +301,8 @@ def bare_fixed_point(case: Case) -> None:
         z, record = module.fixed_point(lambda z: torch.cos(z) * 0.3 + z.roll(1, 1) * 0.2, torch.zeros(4, 7).double())
     assert record.status.tolist() == [0] * 4
     assert float((torch.cos(z) * 0.3 + z.roll(1, 1) * 0.2 - z).abs().max()) < 1e-11
-    assert cls.fixed_point is module.fixed_point  # type: ignore[attr-defined]
-    assert cls.Status is module.Status  # type: ignore[attr-defined]
+    assert cls.fixed_point is module.fixed_point
+    assert cls.Status is module.Status
     assert list(module.Status) == [0, 1, 2, 3, 4]
 
 
@@ -357,17 +357,21 @@ def memory_does_not_grow(case: Case) -> None:
             return tensor
 
         values = {"MAX_STEPS": steps, "ATOL": 1e-300, "RTOL": 1e-300}
-        with constants(case.module, **values), torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-            with warnings.catch_warnings(), contextlib.suppress(RuntimeError):
-                warnings.simplefilter("ignore")
-                model(*inputs)
+        with (
+            constants(case.module, **values),
+            torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t),
+            warnings.catch_warnings(),
+            contextlib.suppress(RuntimeError),
+        ):
+            warnings.simplefilter("ignore")
+            model(*inputs)
         return count
 
     assert kept(2) == kept(32)
 
 
 def lint(*paths: Path) -> None:
-    """ruff, its formatter and mypy --strict have nothing to say; all files in one run, because mypy reads torch first."""
+    """Ruff, its formatter and mypy --strict have nothing to say; all in one run, because mypy reads torch first."""
     for command in (
         ["ruff", "check", "--isolated", "--line-length", "120", "--select", "E,F,W,I,UP,B,SIM", "--ignore", "B905"],
         ["ruff", "format", "--check", "--isolated", "--line-length", "120"],
@@ -396,9 +400,7 @@ def gradgradcheck(case: Case) -> None:
     """Second derivatives: reverse over reverse, batched, forward over reverse."""
     function, leaves = _leaves(case, 1)
     with tight(case):
-        assert torch.autograd.gradgradcheck(
-            function, leaves, fast_mode=True, check_fwd_over_rev=case.every_transform
-        )
+        assert torch.autograd.gradgradcheck(function, leaves, fast_mode=True, check_fwd_over_rev=case.every_transform)
 
 
 def batched_second_derivatives(case: Case) -> None:
@@ -420,6 +422,11 @@ def _few(function: Callable[..., Tensor], leaves: tuple[Tensor, ...]) -> Callabl
     return lambda *v: function(*v, *rest)
 
 
+def flat_sum(tensors: Iterable[Tensor]) -> Tensor:
+    """The sum of all entries."""
+    return torch.stack([t.sum() for t in tensors]).sum()
+
+
 def third_order(case: Case) -> None:
     """A third derivative is that of the unrolled model."""
     model, inputs = case.model(), [x.clone().requires_grad_() for x in case.inputs(2)]
@@ -427,8 +434,8 @@ def third_order(case: Case) -> None:
 
     def third(output: Outputs) -> list[Tensor]:
         first = torch.autograd.grad(loss(output), inputs, create_graph=True)
-        second = torch.autograd.grad(sum((g**2).sum() for g in first), inputs, create_graph=True)
-        return list(torch.autograd.grad(sum(g.sum() for g in second), [parameter]))
+        second = torch.autograd.grad(flat_sum(g**2 for g in first), inputs, create_graph=True)
+        return list(torch.autograd.grad(flat_sum(second), [parameter]))
 
     with tight(case):
         got = third(model(*inputs))
@@ -436,7 +443,7 @@ def third_order(case: Case) -> None:
 
 
 def transforms(case: Case) -> None:
-    """torch.func: grad, vmap over samples and over weights, per-sample gradients, jacobians, hessians, jvp, linearize."""
+    """torch.func: grad, vmap over samples and weights, per-sample gradients, jacobians, hessians, jvp, linearize."""
     function, leaves = _leaves(case, 2)
     inputs = case.inputs(2)
     n = len(inputs)
@@ -520,7 +527,7 @@ def compiled_batches(case: Case) -> None:
     """One compiled model takes several batch sizes."""
     torch._dynamo.reset()
     model = case.model()
-    compiled = torch.compile(model, fullgraph=True)
+    compiled: Any = torch.compile(model, fullgraph=True)
     for batch in (9, 4, 17):
         inputs = case.inputs(batch)
         assert apart(gradients(model, inputs, compiled), gradients(model, inputs, model)) < 1e-3
@@ -531,7 +538,8 @@ def compiled_solve(case: Case) -> None:
     """solve compiles as one graph and returns the same solution and record."""
     torch._dynamo.reset()
     model, inputs = case.model(), case.inputs(9)
-    got, want = torch.compile(model.solve, fullgraph=True)(*inputs), model.solve(*inputs)
+    compiled: Any = torch.compile(model.solve, fullgraph=True)
+    got, want = compiled(*inputs), model.solve(*inputs)
     assert apart([got.nfe], [torch.tensor(want.nfe)]) == 0
     assert got.nfe.shape == ()
     assert got.original.status.tolist() == want.original.status.tolist()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -140,7 +141,7 @@ def test_property(case_of: Callable[[str], Case], name: str, holds: Callable[[Ca
     holds(case_of(name))
 
 
-def _weights(case: Case, batch: int) -> tuple[nn.Module, tuple[Tensor, ...], Tensor]:
+def _weights(case: Case, batch: int) -> tuple[Any, tuple[Tensor, ...], Tensor]:
     model, inputs = case.model(), case.inputs(batch)
     with torch.no_grad():
         return model, inputs, model.pack(model.solve(*inputs).z_star)

@@ -11,7 +11,6 @@ from deqc.ops.code import Code, Text, call, method, product, subtract
 from deqc.ops.shapes import axis, tensor_dim
 from deqc.types import Type
 
-
 DIM = Field("dim", Kind.INT, "The axis of one sample; -1 is the last.", default=-1)
 
 
