@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from deqc.emit.layout import statement
+from deqc.emit.layout import WIDTH, statement
 from deqc.emit.naming import SECTIONS, Namer, wish
 from deqc.ir.graph import Node, reachable
 from deqc.ops import OPS
-from deqc.ops.code import Attribute, Call, Code, Index, Infix, Items, Text, flat
+from deqc.ops.code import Attribute, Call, Code, Index, Infix, Items, Text, flat, terms
 
 LONGEST = 72  # of an expression inside another
 DEEPEST = 3
+NAMED = 16  # columns before an expression: `return `, or a name and `=`
 LISTED = 3  # parameters side by side, from which a list of their layers is clearer than a list of themselves
 
 
@@ -63,24 +64,34 @@ class Block:
         return (*self.lines, *statement("return ", code, self._indent))
 
     def _emit(self, node: Node) -> None:
-        operands = tuple(self._codes[o] for o in node.operands)
-        called = self._layers and self._whole_layer(node)
-        if called:
-            code: Code = Call(layer_code(node.attributes["layer"]), operands[:1])
-        else:
-            code = OPS[node.op].emit(node.attributes, node.type, *operands)
-            code = self._listed(node, code)
+        code = self._expression(node)
+        if isinstance(code, Infix) and len(terms(code)) == 2 and len(flat(code)) + self._indent + NAMED > WIDTH:
+            for operand in node.operands:  # two long operands read better with names than broken over lines
+                self._name(operand)
+            code = self._expression(node)
         depth = 1 + max((self._depth.get(o, 0) for o in node.operands), default=0)
         text = flat(code)
-        plain = isinstance(code, (Text, Attribute)) and text.replace(".", "").replace("_", "").isalnum()
         long = len(text) > LONGEST or depth > DEEPEST
-        if plain or (self._uses[node] == 1 and node not in self._repeated and (node in self._roots or not long)):
-            self._codes[node] = code
+        self._codes[node] = code
+        if self._uses[node] == 1 and node not in self._repeated and (node in self._roots or not long):
             self._depth[node] = depth
+        else:
+            self._name(node)
+
+    def _expression(self, node: Node) -> Code:
+        operands = tuple(self._codes[o] for o in node.operands)
+        if self._layers and self._whole_layer(node):
+            return Call(layer_code(node.attributes["layer"]), operands[:1])
+        return self._listed(node, OPS[node.op].emit(node.attributes, node.type, *operands))
+
+    def _name(self, node: Node) -> None:
+        """Gives the value a name, unless its expression is one."""
+        code = self._codes[node]
+        if _plain(code):
             return
         name = self._namer.fresh(self._wishes.get(node) or wish(node))
         self.lines.extend(statement(f"{name} = ", code, self._indent))
-        self.texts.append(text)
+        self.texts.append(flat(code))
         self._codes[node] = Text(name)
 
     def _listed(self, node: Node, code: Code) -> Code:
@@ -89,6 +100,8 @@ class Block:
         names = {o.attributes["name"] if o.op == "parameter" else None for o in operands}
         if not self._layers or len(operands) < LISTED or len(names) != 1 or None in names or not isinstance(code, Call):
             return code
+        if not isinstance(code.arguments[0], Items):
+            return code
         paths = tuple(str(o.attributes["layer"]) for o in operands)
         if paths not in self._lists:
             section = SECTIONS[paths[0].partition(".")[0]]
@@ -96,7 +109,7 @@ class Block:
             layers = Items(tuple(layer_code(path) for path in paths))
             self.lines.extend(statement(f"{name} = ", layers, self._indent))
         listed = Text(f"[layer.{names.pop()} for layer in {self._lists[paths]}]")
-        return Call(code.function, tuple(listed if isinstance(a, Items) else a for a in code.arguments))
+        return Call(code.function, (listed, *code.arguments[1:]))
 
     @staticmethod
     def _whole_layer(node: Node) -> bool:
@@ -104,6 +117,11 @@ class Block:
         path = node.attributes.get("layer")
         leaves = node.operands[1:]
         return path is not None and all(n.op == "parameter" and n.attributes["layer"] == path for n in leaves)
+
+
+def _plain(code: Code) -> bool:
+    """Whether the expression is a name, or a field of one."""
+    return isinstance(code, (Text, Attribute)) and flat(code).replace(".", "").replace("_", "").isalnum()
 
 
 def _calls_layer(code: Code) -> bool:

@@ -139,20 +139,48 @@ def flat(code: Code) -> str:
             return f"{brackets[0]}{', '.join(map(flat, items))}{comma}{brackets[1]}"
         case Index(value=value, index=index):
             return f"{_held(value, ATOM)}[{index}]"
-        case Infix(operator=operator, operands=operands, binding=strength):
-            # the right operand of - and @ must bind tighter
-            first, *rest = operands
-            strict = strength - 1 if operator in "-@" or strength == COMPARE else strength
-            texts = [_held(first, strength if strength != COMPARE else SUM)]
-            texts += [_held(r, strict if not _same(r, operator) else strength - 1) for r in rest]
-            return f" {operator} ".join(texts)
+        case Infix():
+            return "".join(f"{term.operator}{term.text}" for term in terms(code))
         case Keyword(name=name, value=value):
             return f"{name}={flat(value)}"
 
 
-def _same(code: Code, operator: str) -> bool:
-    """Whether a right operand is itself a sum or product: parentheses keep the order of evaluation."""
-    return isinstance(code, Infix) and operator in "*+"
+@dataclass(frozen=True)
+class Term:
+    """An operand of a chain of operators of one precedence."""
+
+    operator: str  # before it, with spaces; empty for the first
+    code: Code
+    held: bool  # whether it stands in parentheses
+
+    @property
+    def text(self) -> str:
+        """The operand on one line."""
+        return f"({flat(self.code)})" if self.held else flat(self.code)
+
+
+def terms(code: Infix) -> tuple[Term, ...]:
+    """The operands as Python groups them: `a - b + c` is one chain of three.
+
+    A right operand binds tighter than its operator, so that parentheses keep the order of evaluation; matrix products
+    never stand bare beside `*`, which Python reads from left to right.
+    """
+    first, *rest = code.operands
+    loosest = SUM if code.binding == COMPARE else code.binding
+    left = Term("", first, binding(first) > loosest or _mixed(first, code))
+    operator = f" {code.operator} "
+    right = tuple(Term(operator, r, binding(r) > code.binding - isinstance(r, Infix) or _mixed(r, code)) for r in rest)
+    if isinstance(first, Infix) and not left.held and _chained(first, code):
+        return (*terms(first), *right)
+    return (left, *right)
+
+
+def _mixed(operand: Code, code: Infix) -> bool:
+    return isinstance(operand, Infix) and {operand.operator, code.operator} == {"*", "@"}
+
+
+def _chained(first: Infix, code: Infix) -> bool:
+    return first.operator == code.operator or {first.operator, code.operator} == {"+", "-"}
 
 
 def _held(code: Code, strength: int) -> str:

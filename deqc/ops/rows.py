@@ -40,7 +40,7 @@ class Rows(Op):
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """`_rows([w, …], tops, lefts, height, width)`."""
-        tops, lefts = literal(tuple(attributes["tops"])), literal(tuple(attributes["lefts"]))
+        tops, lefts = (Items(tuple(map(literal, attributes[name])), "()") for name in ("tops", "lefts"))
         return call("_rows", Items(operands), tops, lefts, attributes["height"], attributes["width"])
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
