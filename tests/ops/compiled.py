@@ -24,7 +24,6 @@ TIGHT: Mapping[str, float] = {
     "ADJOINT_RTOL": 1e-14,
     "ADJOINT_ATOL": 0.0,
     "ADJOINT_STEPS": 200,
-    "RIDGE": 1e-14,
 }
 
 
