@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deqc.ops.code import Attribute, Call, Code, Infix, Items, Keyword, Term, flat, terms
+from deqc.ops.code import Attribute, Call, Code, Infix, Items, Keyword, Lambda, Term, flat, terms
 
 WIDTH = 120
 
@@ -27,6 +27,8 @@ def _lines(before: str, code: Code, after: str, indent: int, wrap: bool = False)
             return _opened(before + brackets[0], items, brackets[1] + after, indent)
         case Keyword(name=name, value=value):
             return _lines(f"{before}{name}=", value, after, indent)
+        case Lambda(argument=argument, body=body):
+            return _lines(f"{before}lambda {argument}: ", body, after, indent)
         case Infix():
             chain = terms(code)
             if not wrap:

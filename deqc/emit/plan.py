@@ -124,7 +124,7 @@ class Plan:
     functional: bool  # whether some body uses torch.nn.functional as F
     pad: bool  # whether some body uses torch.nn.functional.pad as _pad
     functions: tuple[str, ...]  # the module's own helper functions that some body calls
-    autograd_rules: bool  # whether vjp or pullback calls _vjp for an op without a rule
+    autograd_rules: bool  # whether vjp or pullback leaves an op without a rule to torch
     solver: SolverPlan
     adjoint: AdjointPlan
     convolution_gradients: bool = False  # whether some body uses torch.nn.grad

@@ -117,7 +117,7 @@ class _Planner:
             convolution_gradients="torch.nn.grad." in "\n".join(self.texts),
             pad=False,
             functions=tuple(sorted(self.functions)),
-            autograd_rules="_vjp(" in code,
+            autograd_rules="_pull" in self.functions,
             solver=self.solver,
             adjoint=self.adjoint_plan,
         )

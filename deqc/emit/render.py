@@ -13,7 +13,9 @@ from typing import Final
 import jinja2
 
 from deqc.emit.bytecode import TemplateCache
+from deqc.emit.layout import statement
 from deqc.emit.plan import AdjointPlan, Argument, Plan, ScalePlan, SolverPlan
+from deqc.ops.code import Items, Text, call
 from deqc.resources import folder
 
 WIDTH: Final = 120
@@ -100,6 +102,12 @@ def packed_pieces(scales: Sequence[ScalePlan]) -> list[str]:
     return [packed_piece(f"z[{index}]", scale) for index, scale in enumerate(scales)]
 
 
+def packed_state(scales: Sequence[ScalePlan]) -> str:
+    """`return torch.cat([…], 1)` of all scales."""
+    pieces = Items(tuple(map(Text, packed_pieces(scales))))
+    return "\n".join(statement("return ", call("torch.cat", pieces, 1), 8))
+
+
 def unpacked_piece(columns: str, scale: ScalePlan) -> str:
     """Columns of the packed state in the shape of their scale."""
     if len(scale.shape) == 1:
@@ -181,7 +189,7 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         argument_names,
         batched_shapes,
         packed_piece,
-        packed_pieces,
+        packed_state,
         unpacked_piece,
         unpacked_pieces,
         goal_text,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deqc.ops.base import Attributes, Op
-from deqc.ops.code import Call, Code, Index, Text, call, flat
+from deqc.ops.code import Code, Lambda, Text, call
 from deqc.types import Type
 
 
@@ -15,18 +15,19 @@ class Autograd(Op):
     step = False
     rows = False
     repeats = True
+    function = "_pull"
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
         """That of the operand."""
         return types[1 + int(attributes["index"])]
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
-        """`_vjp(lambda v: op(v), x)[1](g)[0]`."""
+        """`_pull(lambda v: op(v), x, g)`."""
         g, *rest = operands
         x = rest[attributes["index"]]
         rest[attributes["index"]] = Text("v")
-        body = flat(attributes["of"].emit(attributes["constants"], attributes["result"], *rest))
-        return Index(Call(Index(call("_vjp", Text(f"lambda v: {body}"), x), "1"), (g,)), "0")
+        body = attributes["of"].emit(attributes["constants"], attributes["result"], *rest)
+        return call("_pull", Lambda("v", body), x, g)
 
 
 OP = Autograd()

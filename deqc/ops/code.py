@@ -66,7 +66,15 @@ class Keyword:
     value: Code
 
 
-Code: TypeAlias = "Text | Call | Attribute | Items | Index | Infix | Keyword"
+@dataclass(frozen=True)
+class Lambda:
+    """`lambda argument: body`, as an argument of a call."""
+
+    argument: str
+    body: Code
+
+
+Code: TypeAlias = "Text | Call | Attribute | Items | Index | Infix | Keyword | Lambda"
 
 
 def binding(code: Code) -> int:
@@ -78,9 +86,9 @@ def literal(value: object) -> Text:
     """A Python literal. Floats keep every digit; text is escaped, whatever it holds."""
     if isinstance(value, str):
         return Text(json.dumps(value, ensure_ascii=True))
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0:
-        return Text(repr(value), UNARY)
-    return Text(repr(value))
+    text = repr(value).replace("e+", "e") if isinstance(value, float) else repr(value)
+    negative = isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0
+    return Text(text, UNARY if negative else ATOM)
 
 
 def call(function: str, *arguments: Code | int | float | bool | str | tuple[int, ...], **keywords: object) -> Call:
@@ -122,7 +130,7 @@ def matmul(a: Code, b: Code) -> Infix:
     return Infix("@", (a, b), MATMUL)
 
 
-_NODES = (Text, Call, Attribute, Items, Index, Infix, Keyword)
+_NODES = (Text, Call, Attribute, Items, Index, Infix, Keyword, Lambda)
 
 
 def flat(code: Code) -> str:
@@ -143,6 +151,8 @@ def flat(code: Code) -> str:
             return "".join(f"{term.operator}{term.text}" for term in terms(code))
         case Keyword(name=name, value=value):
             return f"{name}={flat(value)}"
+        case Lambda(argument=argument, body=body):
+            return f"lambda {argument}: {flat(body)}"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deqc.ops.base import Attributes, Make, Op, Value
-from deqc.ops.code import Code, Index, Items, call, literal, method
+from deqc.ops.code import Code, Index, Items, call, method
 from deqc.types import Type
 
 
@@ -45,7 +45,7 @@ class Unpack(Op):
         if len(shape) == 3:
             return call("_image", z, *shape)
         if len(shape) == 2:
-            return method(z, "unflatten", 1, literal(tuple(shape)))
+            return method(z, "reshape", -1, *shape)
         return z if len(shape) == 1 else Index(z, ":, 0")
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
