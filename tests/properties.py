@@ -439,7 +439,8 @@ def third_order(case: Case) -> None:
 
     with tight(case):
         got = third(model(*inputs))
-    assert apart(got, third(case.reference(model, *inputs))) < 1e-7
+    # unrolled, every further derivative lags behind the values by some steps of the solver
+    assert apart(got, third(case.reference(model, *inputs))) < (1e-7 if case.implicit else 1e-5)
 
 
 def transforms(case: Case) -> None:
