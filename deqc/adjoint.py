@@ -173,7 +173,7 @@ def adjoint(program: Program) -> Adjoint:
                     continue
                 if root is not vjp and _view_of_state(operand, program.state):
                     continue
-                if operand.op == "reshape" and operand.operands[0] in boundary:
+                if operand.op == "reshape" and operand.operands[0] in boundary and not operand.type.batched:
                     continue  # a view of a weight
                 shared[operand] = None
     rows = rows and all(node.type.batched for node in shared)

@@ -25,6 +25,13 @@ ACTIVATIONS = (
 )
 RARE = ("abs", "square", {"leaky_relu": 0.2}, {"softshrink": 0.05}, {"clamp": {"min": -0.4}}, {"plus": 0.3}, "softmax")
 SPARSE = ("tanh", "relu", "sigmoid", "cos", {"plus": 0.2}, {"times": 0.5}, "gelu")
+# Names that generated code also gives.
+_TAKEN = """
+    v w u at e u0 record count index g h h0 h1 z1 z2 z0_1 y0 y1 a a_1 c p p_1 total joined weight bias weight_1 inject
+    inject_1 mapping mapping_bias main main_bias mask eye rows vjp linearize pullback jacobian math warnings Tensor
+    State Solution x y x_1 fz g_z0 g_z1 d_z0 d_a normed product part packed encoder head start weights solve step layer
+    main_layers_1 encoder_layers main_layers_ mode zeros_ result batch
+"""
 
 
 def spec(seed: int) -> str:
@@ -35,20 +42,26 @@ def spec(seed: int) -> str:
 class _Maker:
     def __init__(self, random: Random) -> None:
         self.random = random
+        self.free = random.sample(_TAKEN.split(), len(_TAKEN.split())) if random.random() < 0.7 else []
         self.names = 0
         self.blocks = False
 
     def chance(self, p: float) -> bool:
         return self.random.random() < p
 
+    def name(self, plain: str) -> str:
+        """A name of the spec's own; often one that generated code would like to use."""
+        self.names += 1
+        return self.free.pop() if self.free else f"{plain}{self.names}"
+
     def spec(self) -> dict[str, Any]:
         pick = self.random.choice
         kind = pick(["dense", "dense", "dense", "alike", "alike", "alike", "tokens", "image", "mixed"])
         count = pick([1, 2, 2, 3, 4]) if kind in ("dense", "alike") else pick([1, 1, 2, 3])
         self.scales: list[Shape] = [self.shape(kind) for _ in range(count)]
-        self.inputs: dict[str, Shape] = {"x": pick([(3,), self.scales[0]])}
+        self.inputs: dict[str, Shape] = {self.name("x"): pick([(3,), self.scales[0]])}
         if self.chance(0.3):
-            self.inputs["y"] = pick([(2,), self.scales[-1], ()])
+            self.inputs[self.name("y")] = pick([(2,), self.scales[-1], ()])
         self.values: dict[str, Shape] = dict(self.inputs)
         self.depth = 0
         self.reads_state = False
@@ -190,8 +203,7 @@ class _Maker:
                 case "residual":
                     return [{"residual": self.steps(shape, pick([1, 2]))}, {"times": 0.5}]
                 case "as":
-                    self.names += 1
-                    name = f"a{self.names}"
+                    name = self.name("a")
                     return [
                         {"as": name},
                         *self.steps(shape, 1),
@@ -234,10 +246,10 @@ class _Maker:
 
     def encoder(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for k in range(self.random.choice([1, 1, 2])):
-            shape = self.random.choice(self.scales)
-            found[f"e{k}"] = [*self.read(shape), *self.steps(shape, 1)]
-            self.values[f"e{k}"] = shape
+        for _ in range(self.random.choice([1, 1, 2])):
+            shape, name = self.random.choice(self.scales), self.name("e")
+            found[name] = [*self.read(shape), *self.steps(shape, 1)]
+            self.values[name] = shape
         return found
 
     def main(self, kind: str, k: int) -> Step:

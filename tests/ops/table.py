@@ -99,6 +99,23 @@ ACTIVATIONS = [
     *_activation("plus", lambda h: h + 0.5, "{plus: 0.5}"),
 ]
 
+# Of a value without the state: where nothing is hoisted, the derivative is that of a field of Weights.
+INVARIANT = [
+    Row("hardtanh", "{mul: [identity, [$x, hardtanh]]}", (3,), (3,), lambda p, h, x: h * F.hardtanh(x)),
+    Row("clamp", "{mul: [identity, [$x, {clamp: {min: 0.1}}]]}", (3,), (3,), lambda p, h, x: h * x.clamp(min=0.1)),
+    Row("leaky_relu", "{sum: [identity, [$x, leaky_relu]]}", (3,), (3,), lambda p, h, x: h + F.leaky_relu(x)),
+    Row("softshrink", "{sum: [identity, [$x, softshrink]]}", (3,), (3,), lambda p, h, x: h + F.softshrink(x)),
+    Row("gelu", "{sum: [identity, [$x, gelu]]}", (3,), (3,), lambda p, h, x: h + F.gelu(x)),
+    Row("softmax", "{mul: [identity, [$x, softmax]]}", (3,), (3,), lambda p, h, x: h * torch.softmax(x, 1)),
+    Row(
+        "layer_norm",
+        "{mul: [identity, [$x, {layer_norm: false}]]}",
+        (3,),
+        (3,),
+        lambda p, h, x: h * F.layer_norm(x, (3,)),
+    ),
+]
+
 STRUCTURE = [
     Row("identity", "identity", (3,), (3,), lambda p, h, x: h, free=True),
     Row(
@@ -135,6 +152,16 @@ BRANCHES = [
     Row("mul", "{mul: [identity, identity]}", (4,), (4,), lambda p, h, x: h * h),
     Row("mul", "{mul: [sin, [{plus: 2}, cos], $x]}", (3,), (3,), lambda p, h, x: h.sin() * (h + 2).cos() * x),
     Row("mul", "{mul: [sin, identity, $x]}", (2, 2, 3), (2, 2, 3), lambda p, h, x: h.sin() * h * x, x=(2, 2, 3)),
+    Row(
+        "mul",
+        "{mul: [identity, $x, [tanh, {sum: [identity, $x]}]]}",
+        (3,),
+        (3,),
+        lambda p, h, x: h * x[:, None] * (h.tanh() + x[:, None]),
+        x=(),
+    ),
+    Row("mul", "{mul: [identity, $x]}", (2, 2, 3), (2, 2, 3), lambda p, h, x: h * x[:, None, None, None], x=()),
+    Row("sum", "{sum: [$x, identity]}", (2, 3), (2, 3), lambda p, h, x: h + x[:, None, None], x=()),
     Row("mul", "{mul: [$x, [$x, relu]]}", (3,), (3,), lambda p, h, x: x * x.relu()),
     *(
         Row("concat", f"{{concat: {{of: [identity, $x, tanh]{extra}}}}}", of, to, oracle, x=of, free=True)
@@ -446,6 +473,7 @@ MASKS = [
 
 ROWS: list[Row] = [
     *ACTIVATIONS,
+    *INVARIANT,
     *STRUCTURE,
     *BRANCHES,
     *VIEWS,
