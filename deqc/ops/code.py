@@ -85,7 +85,7 @@ def binding(code: Code) -> int:
 def literal(value: object) -> Text:
     """A Python literal. Floats keep every digit; text is escaped, whatever it holds."""
     if isinstance(value, str):
-        return Text(json.dumps(value, ensure_ascii=True))
+        return Text(json.dumps(value, ensure_ascii=False).encode("ascii", "backslashreplace").decode())
     text = repr(value).replace("e+", "e") if isinstance(value, float) else repr(value)
     negative = isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0
     return Text(text, UNARY if negative else ATOM)
