@@ -44,9 +44,9 @@ class Unpack(Op):
             z = Index(z, f"{lead}, {attributes['start']}:{attributes['stop']}")
         if len(shape) == 3:
             return call("_image", z, *shape)
-        if len(shape) == 2:
-            return method(z, "reshape", -1, *shape)
-        return z if len(shape) == 1 else Index(z, ":, 0")
+        if not shape:
+            return Index(z, ":, 0")
+        return z if len(shape) == 1 else method(z, "reshape", -1, *shape)
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
         """Packed by `deqc.adjoint` together with the cotangents of the other scales."""
@@ -101,9 +101,9 @@ class Pack(Op):
 def _row(code: Code, rank: int) -> Code:
     if rank == 3:
         return call("_flat", code)
-    if rank == 2:
-        return method(code, "flatten", 1)
-    return code if rank == 1 else method(code, "unsqueeze", 1)
+    if rank == 0:
+        return method(code, "unsqueeze", 1)
+    return code if rank == 1 else method(code, "flatten", 1)
 
 
 OP = Pack()

@@ -190,6 +190,7 @@ BRANCHES = [
 ]
 
 VIEWS = [
+    _of("flatten", "flatten", (2, 1, 2, 3), (12,), lambda h: h.flatten(1), free=True),
     _of("flatten", "flatten", (3,), (3,), lambda h: h, free=True),
     _of("flatten", "flatten", (2, 3), (6,), lambda h: h.flatten(1), free=True),
     _of("flatten", "flatten", (2, 3, 4), (24,), lambda h: h.flatten(1), free=True),
@@ -258,6 +259,7 @@ LINEAR = [
     Row("linear", "{linear: 2}", (3, 4), (3, 2), _layer(nn.Linear(4, 2), "linear")),
     Row("linear", "{linear: {out: 4, bias: false}}", (3, 4), (3, 4), _layer(nn.Linear(4, 4, bias=False), "linear")),
     Row("linear", "{linear: 2}", (2, 3, 4), (2, 3, 2), _layer(nn.Linear(4, 2), "linear")),
+    Row("linear", "{linear: 2}", (2, 1, 2, 3), (2, 1, 2, 2), _layer(nn.Linear(3, 2), "linear")),
     Row(
         "linear",
         "[{linear: 3}, tanh, {linear: 2}]",
