@@ -30,11 +30,12 @@ _PYTHON: Final = _words(
 )
 # Words that the spec language and its expressions read themselves.
 _LANGUAGE: Final = _words("scale scales to true false null min max abs")
-# Names that the methods of a generated module use beside the spec's own.
+# Names that the methods of a generated module use beside the spec's own, and those that no module may hold.
 _GENERATED: Final = _words(
     """
     self z z0 depth output target torch nn
     f F equilibrium fixed_point pack unpack cast Any int range tuple super Weights Encoded Linearization
+    eval exec compile open globals
     """
 )
 # What a generated module reads or defines beside its class: its class cannot be called so.
