@@ -1,0 +1,100 @@
+"""What `auto` becomes, and which dense methods are refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from deqc.choose import LARGEST_DENSE, SMALL, adjoint_plan, solver_plan
+from deqc.compiler import Compilation, check_text, compile_text
+
+
+def spec(scale: str, main: str = "tanh", tail: str = "") -> str:
+    key = "scales" if scale.startswith("[[") else "scale"
+    layers = f"{{each: {main}}}" if key == "scales" else f"[{main}]"
+    return f"deqc: 1\nname: Model\ninput: {{x: [2]}}\n{key}: {scale}\nmain_layers: {layers}\n{tail}"
+
+
+def chosen(compilation: Compilation) -> tuple[str, str | None]:
+    linear = compilation.adjoint.linear_solver
+    return compilation.solver.method.name, linear.name if linear else None
+
+
+@pytest.mark.parametrize(
+    ("scale", "expected"),
+    [
+        ("[1]", ("newton", "lu")),
+        (f"[{SMALL}]", ("newton", "lu")),
+        (f"[{SMALL + 1}]", ("anderson", "gmres")),
+        ("[[32], [32]]", ("newton", "lu")),
+        ("[[32], [33]]", ("anderson", "gmres")),  # together
+        ("[4, 4, 4]", ("anderson", "lu")),  # an image, of 64 numbers
+        ("[4, 16]", ("anderson", "lu")),  # tokens
+        ("[[8], [2, 4]]", ("anderson", "lu")),  # one scale that is not dense
+        ("[5, 4, 4]", ("anderson", "gmres")),
+    ],
+)
+def test_auto(scale: str, expected: tuple[str, str]) -> None:
+    assert chosen(compile_text(spec(scale), "m.yaml")) == expected
+
+
+@pytest.mark.parametrize("solver", ["newton", "anderson", "picard"])
+@pytest.mark.parametrize("linear", ["lu", "gmres", "picard", "anderson"])
+@pytest.mark.parametrize("scale", ["[2]", "[100]"])
+def test_what_is_written_stays(scale: str, solver: str, linear: str) -> None:
+    tail = f"solver: {solver}\nadjoint: {{method: implicit, linear_solver: {linear}}}\n"
+    assert chosen(compile_text(spec(scale, tail=tail), "m.yaml")) == (solver, linear)
+
+
+def test_auto_is_chosen_for_each_by_itself() -> None:
+    assert chosen(compile_text(spec("[2]", tail="solver: picard\n"), "m.yaml")) == ("picard", "lu")
+    tail = "adjoint: {method: implicit, linear_solver: gmres}\n"
+    assert chosen(compile_text(spec("[2]", tail=tail), "m.yaml")) == ("newton", "gmres")
+
+
+@pytest.mark.parametrize("method", ["jfb", "phantom", "unroll", "none"])
+def test_adjoints_without_a_linear_system_have_no_solver_of_one(method: str) -> None:
+    compilation = compile_text(spec("[2]", tail=f"adjoint: {method}\n"), "m.yaml")
+    assert chosen(compilation) == ("newton", None)
+    assert adjoint_plan(compilation.adjoint).linear_solver is None
+
+
+def test_options_of_auto_go_to_what_is_chosen() -> None:
+    compilation = compile_text(spec("[100]", tail="solver: {method: auto, max_steps: 7, atol: 2e-4}\n"), "m.yaml")
+    plan = solver_plan(compilation.solver)
+    assert (plan.method, plan.max_steps, plan.atol) == ("anderson", "7", "2e-4")
+    assert plan.options == {"history": "5", "ridge": plan.options["ridge"], "damping": plan.options["damping"]}
+
+
+@pytest.mark.parametrize(
+    ("tail", "words"),
+    [
+        ("solver: newton\n", ("newton builds a 4097 x 4097 matrix", "use anderson")),
+        ("adjoint: {linear_solver: lu}\n", ("lu builds a 4097 x 4097 matrix", "use gmres")),
+    ],
+)
+def test_a_dense_method_on_a_large_state_is_refused_where_it_is_written(tail: str, words: tuple[str, str]) -> None:
+    text = spec(f"[{LARGEST_DENSE + 1}]", tail=tail)
+    (found,) = check_text(text, "m.yaml")
+    assert found.code == "E081"
+    assert words[0] in found.message
+    assert found.hint == words[1]
+    assert text.splitlines()[found.span.line - 1][found.span.column - 1 :].startswith(("newton", "lu"))
+    assert not check_text(spec(f"[{LARGEST_DENSE}]", tail=tail), "m.yaml")
+
+
+def test_both_at_once() -> None:
+    tail = "solver: newton\nadjoint: {linear_solver: lu}\n"
+    assert [d.code for d in check_text(spec("[5000]", tail=tail), "m.yaml")] == ["E081", "E081"]
+
+
+def test_auto_is_never_refused() -> None:
+    assert not check_text(spec("[50000]"), "m.yaml")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [("1e-3", "1e-3"), ("0.001", "1e-3"), ("2.5e-7", "2.5e-7"), ("0.01", "0.01"), ("0", "0.0")]
+)
+def test_numbers_are_written_as_people_do(value: str, text: str) -> None:
+    compilation = compile_text(spec("[2]", tail=f"solver: {{method: picard, rtol: {value}}}\n"), "m.yaml")
+    assert solver_plan(compilation.solver).rtol == text
+    assert float(text) == float(value)
