@@ -196,6 +196,8 @@ class _Maker:
                     return [{"times": pick([0.5, -0.5, 1, 0.8])}]
                 case "rare":
                     return [pick(RARE)]
+                case "sum" if self.chance(0.4):
+                    return [{"sum": [self.to(shape, shape), self.branch(shape), self.read(shape), self.read(shape)]}]
                 case "sum":
                     return [{"sum": [self.branch(shape) for _ in range(pick([2, 2, 3]))]}]
                 case "mul":
@@ -262,7 +264,7 @@ class _Maker:
             product = self.to(shape, shape, self.bias)
             inject = self.pattern == "inject" or (self.pattern == "some" and self.chance(0.5))
             if inject:
-                product = [{"sum": [product, self.read(shape)]}]
+                product = [{"sum": [product, *(self.read(shape) for _ in range(self.random.choice([1, 1, 2, 3])))]}]
             return [*product, self.phi]
         self.reads_state = True
         try:

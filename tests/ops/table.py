@@ -508,5 +508,5 @@ OUTSIDE: list[Outside] = [
     ),
     Outside("batch_norm", "{batch_norm: {eps: 0.1}}", (4,), nn.BatchNorm1d(4, eps=0.1)),
     Outside("dropout", "{dropout: 0.5}", (4,), nn.Dropout(0.5)),
-    Outside("dropout", "{dropout: {p: 0}}", (4, 2, 3), nn.Dropout(0)),
+    Outside("dropout", "{dropout: {p: 0}}", (4, 2, 3), nn.Dropout(0.0)),
 ]
