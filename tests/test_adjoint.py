@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -155,3 +156,25 @@ def test_whole_model(seed: int) -> None:
 @pytest.mark.parametrize("seed", [*TWICE, *(pytest.param(s, marks=pytest.mark.slow) for s in MORE_TWICE)])
 def test_second_derivatives(seed: int) -> None:
     compare_second_derivatives(contraction(seed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3000, 3012))
+def test_compiled_by_torch(seed: int) -> None:
+    """The whole model, traced without a break, gives the gradients that it gives in eager mode."""
+    case = build(spec(seed), disabled(seed), scale=0.2, batch=2, seed=seed, tolerances={"MAX_STEPS": 8})
+    wanted = (*case.inputs, *case.model.parameters())
+
+    def gradients(model: Callable[..., Tensor | tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        output = model(*case.inputs)
+        values = (output,) if isinstance(output, Tensor) else tuple(output)
+        loss = torch.stack([v.square().sum() for v in values]).sum()
+        return torch.autograd.grad(loss, wanted, allow_unused=True, materialize_grads=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = gradients(case.model)
+        torch.compiler.reset()
+        found = gradients(torch.compile(case.model, backend="aot_eager", fullgraph=True))
+    for mine, theirs in zip(found, expected, strict=True):
+        assert close(mine, theirs, DERIVATIVES)
