@@ -14,7 +14,7 @@ from typing import Final
 
 from jinja2.bccache import Bucket, BytecodeCache
 
-_SYNTAX: Final = 1
+_SYNTAX: Final = 2
 
 
 class TemplateCache(BytecodeCache):

@@ -40,9 +40,9 @@ class UnsafeOutputError(AssertionError):
 
 def check_output(source: str) -> None:
     """Raises UnsafeOutputError where the source is not what a generated module may be."""
-    tree = ast.parse(source)
-    known = _known(tree)
-    for node in ast.walk(tree):
+    nodes = tuple(ast.walk(ast.parse(source)))
+    known = _known(nodes)
+    for node in nodes:
         if isinstance(node, ast.stmt) and not isinstance(node, STATEMENTS):
             raise UnsafeOutputError(f"line {node.lineno}: a statement of the kind {type(node).__name__}")
         if isinstance(node, (ast.Await, ast.Yield, ast.YieldFrom)):
@@ -58,10 +58,10 @@ def check_output(source: str) -> None:
             _need(node.id in known or node.id in BUILTINS, node, f"name {node.id}")
 
 
-def _known(tree: ast.Module) -> set[str]:
+def _known(nodes: tuple[ast.AST, ...]) -> set[str]:
     """Every name that the module itself binds; none of them may hide a builtin that it does not mean to."""
     known: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.alias):
             known.add((node.asname or node.name).split(".")[0])
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):

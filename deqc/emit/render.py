@@ -34,6 +34,7 @@ def _environment() -> jinja2.Environment:
         bytecode_cache=TemplateCache(templates),
         undefined=jinja2.StrictUndefined,
         autoescape=False,
+        optimized=False,  # constants in templates are few: looking for them takes longer than they do
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
