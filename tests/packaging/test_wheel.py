@@ -51,6 +51,7 @@ def test_wheel_carries_what_deqc_reads_and_nothing_else(wheel: Path) -> None:
         assert files
         assert {f"deqc/{name}" for name in files} <= names
     assert "deqc/py.typed" in names
+    assert not [name for name in names if "__pycache__" in name]
     assert {name.split("/")[0] for name in names} == {"deqc", f"{wheel.name.rsplit('-', 3)[0]}.dist-info"}
 
 
