@@ -144,3 +144,8 @@ mapping_layers:
 def test_no_activation_is_lifted_past_the_result() -> None:
     text = dense("[{sum: [{linear: 3}, {linear: 3}]}, {as: a}, tanh, {as: b}, $a]")
     assert stacked(text) == [TWO]
+
+
+def test_paddings_differ_though_sizes_do_not() -> None:
+    layers = ", ".join(f"{{conv2d: {{out: 4, kernel: 1, stride: 4, padding: {p}}}}}" for p in (0, 1))
+    assert not stacked(f"input: {{x: [1]}}\nscale: [4, 6, 6]\nmain_layers: [{{sum: [{layers}]}}, {{upsample: 3}}]")
