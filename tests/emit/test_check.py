@@ -59,6 +59,9 @@ def spec(**texts: str) -> str:
         "def eval(): pass\neval()",  # bound by the module itself: still refused
         "eval = 1\neval",
         "def f(exec): return exec('1')",
+        "def f(open): return open",
+        "compile = globals = 1\ncompile",
+        "compile = globals = 1\nglobals",
         "().__class__.__bases__[0].__subclasses__()",
         "(lambda: 0).__globals__",
         "(lambda: 0).__code__",
