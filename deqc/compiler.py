@@ -113,9 +113,10 @@ def _spec(text: str, file: str, problems: Problems) -> Spec:
     assert root is not None
     validate(root, problems)
     spec = build(root, problems)
-    problems.raise_errors()
+    if spec is None:
+        problems.raise_errors()
     assert spec is not None
-    return spec
+    return spec  # where there are errors all the same, lowering still adds those of the shapes
 
 
 def snake_case(name: str) -> str:

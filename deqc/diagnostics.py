@@ -24,6 +24,14 @@ class Span:
     end_line: int
     end_column: int
 
+    @property
+    def end(self) -> tuple[int, int]:
+        """Line and column behind its last character."""
+        return self.end_line, self.end_column
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
 
 class Severity(enum.Enum):
     """How much a diagnostic weighs: only errors stop a compilation."""
@@ -53,13 +61,24 @@ class Diagnostic:
     related: tuple[Related, ...] = ()
     severity: Severity = Severity.ERROR
 
+    def __str__(self) -> str:
+        lines = [f"{self.span}: {self.severity.value}[{self.code}]: {self.message}"]
+        lines += [f"    {name}: {text}" for name, text in (("expected", self.expected), ("hint", self.hint)) if text]
+        lines += [f"    {related.span}: note: {related.message}" for related in self.related]
+        return "\n".join(map(_printable, lines))
+
+
+def _printable(line: str) -> str:
+    """The line; a name that it quotes breaks it nowhere and moves no cursor."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
+
 
 class SpecError(Exception):
     """A spec is wrong; `diagnostics` says all that is, in reading order."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
-        super().__init__("; ".join(d.message for d in self.diagnostics))
+        super().__init__("\n".join(map(str, self.diagnostics)))
 
 
 @dataclass

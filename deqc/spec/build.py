@@ -12,24 +12,28 @@ from collections.abc import Mapping as Map
 from dataclasses import dataclass
 from typing import TypeVar
 
-from deqc.diagnostics import Problems
+from deqc.diagnostics import Problems, Severity, Span
 from deqc.spec import methods, sections
 from deqc.spec.blocks import blocks, signatures
 from deqc.spec.layers import BrokenError, Layers
-from deqc.spec.model import Block, Computation, Initial, Spec
+from deqc.spec.model import Adjoint, Block, Computation, Initial, Solver, Spec
 from deqc.spec.names import check_class_name
 from deqc.spec.placement import Placement
 from deqc.spec.positions import Positions
 from deqc.spec.reader import Reader
 from deqc.spec.scopes import Checker
-from deqc.spec.tree import Entry, Mapping, Scalar, Sequence
+from deqc.spec.tree import Entry, Mapping, Scalar, Sequence, walk
 
 T = TypeVar("T")
 Encoder = tuple[tuple[str, Computation], ...]
+_APART = ("description", "solver", "adjoint")  # the sections that lowering does not look at
 
 
 def build(root: Mapping, problems: Problems) -> Spec | None:
-    """The typed spec of a tree that has been validated; None where something is wrong, all of which is reported."""
+    """The typed spec of a tree that has been validated; None where lowering would lack something. All is reported.
+
+    A section that lowering does not look at may be wrong all the same: the spec then has its default settings.
+    """
     reader = _reader(root, problems)
     spans = {entry.name: entry.key.span for entry in root}
     sections.distinct(
@@ -45,10 +49,9 @@ def build(root: Mapping, problems: Problems) -> Spec | None:
     declared = blocks(root.get("blocks"), reader)
     encoder = sections.encoder(root.get("encoder"), reader)
     layers = _layers(root, reader)
-    solver = methods.solver(root.get("solver"), problems)
-    adjoint = methods.adjoint(root.get("adjoint"), solver.rtol if solver else 1e-3, problems)
+    solver, adjoint = _settings(root, problems)
     _check_names(root, reader, declared, encoder, layers)
-    if problems.errors:
+    if not _lowerable(root, problems):
         return None
     if (
         layers.broken
@@ -58,8 +61,6 @@ def build(root: Mapping, problems: Problems) -> Spec | None:
         or name is None
         or inputs is None
         or scales is None
-        or solver is None
-        or adjoint is None
     ):
         problems.add("E022", root.span, "the spec cannot be read")
         return None
@@ -83,6 +84,30 @@ def build(root: Mapping, problems: Problems) -> Spec | None:
         sections=spans,
         encoder_spans={entry.name: entry.key.span for entry in _entries(root, "encoder")},
     )
+
+
+def _settings(root: Mapping, problems: Problems) -> tuple[Solver, Adjoint]:
+    """How the model is solved and differentiated; the defaults where what is written is wrong."""
+    silent = Problems()
+    solver = methods.solver(root.get("solver"), problems) or methods.solver(None, silent)
+    assert solver is not None, "the defaults are right"
+    adjoint = methods.adjoint(root.get("adjoint"), solver.rtol, problems) or methods.adjoint(None, solver.rtol, silent)
+    assert adjoint is not None, "the defaults are right"
+    return solver, adjoint
+
+
+def _lowerable(root: Mapping, problems: Problems) -> bool:
+    """Whether everything that lowering looks at is right."""
+    if not problems.errors:
+        return True
+    apart = [entry for entry in root if entry.name in _APART]
+
+    def inside(span: Span) -> bool:
+        return any(entry.key.span <= span and span.end <= entry.value.span.end for entry in apart)
+
+    # Through an alias, what stands in one section may be used in another.
+    shared = any(inside(node.span) for entry in root if entry not in apart for node in walk(entry.value))
+    return not shared and all(inside(one.span) for one in problems.found if one.severity is Severity.ERROR)
 
 
 def _reader(root: Mapping, problems: Problems) -> Reader:

@@ -72,3 +72,11 @@ def to_data(node: Node) -> object:
     if isinstance(node, Sequence):
         return [to_data(item) for item in node.items]
     return {entry.name: to_data(entry.value) for entry in node}
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and all nodes in it."""
+    yield node
+    inner = () if isinstance(node, Scalar) else node.items if isinstance(node, Sequence) else (e.value for e in node)
+    for one in inner:
+        yield from walk(one)

@@ -30,7 +30,7 @@ def read(text: str) -> tuple[Spec | None, tuple[Diagnostic, ...]]:
     tree = load(text, "m.yaml")
     validate(tree, problems)
     spec = build(tree, problems)
-    assert (spec is None) is problems.errors
+    assert spec is not None or problems.errors
     return spec, problems.sorted()
 
 
