@@ -61,7 +61,12 @@ CODES: Final[dict[str, str]] = {
     "E064": "a post-fuse layer does not return the shape of its scale",
     "E065": "init does not return the shape of its scale",
     "E070": "nothing flows into a scale",
+    "E071": "a value that was left null is read",
     "E080": "an option belongs to another method",
     "E081": "a method needs a matrix that is too large for this state",
     "E090": "the model is too large",
+    "N101": "nothing reads an input",
+    "N102": "nothing reads an encoder value",
+    "N103": "nothing reads what a scale's main layer makes",
+    "N104": "f does not read the state",
 }

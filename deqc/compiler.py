@@ -74,8 +74,9 @@ def compile_text(text: str, file: str, disable: frozenset[str] = frozenset()) ->
     problems.raise_errors()
     stages = [("lowering", lowered)]
     program = optimise(lowered, disable, lambda name, after: stages.append((name, after)))
-    derivatives = None if ADJOINT in disable else differentiate(program)
-    identity = Identity(__version__, spec.name, sha256(spec), spec.description)
+    used = adjoint.method.name == "implicit" or solver.method.name == "newton"
+    derivatives = differentiate(program) if used and ADJOINT not in disable else None
+    identity = Identity(__version__, spec.name, sha256(spec))
     flat = plan(identity, lowered, program, derivatives, solver_plan(solver), adjoint_plan(adjoint))
     source = render(flat)
     check_output(source)

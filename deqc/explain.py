@@ -113,8 +113,10 @@ def _methods(compilation: Compilation) -> Iterator[tuple[str, ...]]:
         exact = "no gradient passes through the solution"
     yield "adjoint", f"{adjoint_text(plan.adjoint)}{chosen}: {exact}"
     derivatives = compilation.derivatives
-    if derivatives is None:
+    if derivatives is None and (compilation.adjoint.method.name == "implicit" or plan.solver.method == "newton"):
         yield "derivatives of f", "by torch.func: generated rules are switched off"
+    elif derivatives is None:
+        yield "derivatives of f", "by torch's autograd: neither the solver nor the adjoint needs more"
     elif derivatives.autograd:
         yield "derivatives of f", f"generated, but {', '.join(derivatives.autograd)} by torch's autograd (no rule)"
     else:
@@ -137,14 +139,19 @@ def _passes(compilation: Compilation) -> list[str]:
 def _notes(compilation: Compilation) -> Iterator[str]:
     """What a reader may not expect: settings that are not used, approximations, tolerances that depend on the loss."""
     solver, adjoint = compilation.solver, compilation.adjoint
-    if solver.mode in ("abs_norm", "abs"):
+    if solver.mode in ("abs_norm", "abs") and "rtol" in solver.method.written:
         linear = adjoint.linear_solver
         also = " but as the default of the adjoint's" if linear is not None and "rtol" not in linear.written else ""
         yield f"rtol {solver.rtol:g} is not used by the stop test {solver.mode}{also}"
-    if solver.mode in ("rel_norm", "rel"):
+    if solver.mode in ("rel_norm", "rel") and "atol" in solver.method.written:
         yield f"atol {solver.atol:g} is not used by the stop test {solver.mode}"
     if adjoint.linear_solver is not None and adjoint.linear_solver.options.get("atol"):
         yield "the linear solver's atol makes the gradient depend on the scale of the loss; rtol alone does not"
+    if compilation.program.start_kind == "chains" and adjoint.method.name != "unroll":
+        yield (
+            "z* does not depend on where the solve starts: the layers of init learn only from a loss on solution.u0, "
+            "e.g. the distance to solution.z_star"
+        )
     if adjoint.method.name not in EXACT:
         yield f"adjoint {adjoint.method.name}: {ADJOINTS[adjoint.method.name].summary}"
     for node in compilation.lowered.nodes:

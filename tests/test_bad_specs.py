@@ -21,7 +21,7 @@ from deqc.diagnostics import Diagnostic, Severity
 FOLDER = Path(__file__).parent / "bad_specs"
 FILES = sorted(FOLDER.glob("*.yaml"))
 
-# Mistakes that are made of bytes or of thousands of values.
+# Mistakes that are made of bytes or of thousands of values; doubts have a test of their own.
 ELSEWHERE = {"E001", "E002", "E005", "E006", "E016"}
 
 

@@ -16,7 +16,7 @@ from deqc.version import __version__
 def deqc() -> None:
     """Compiles YAML specs of deep equilibrium models to standalone PyTorch modules.
 
-    Exit status: 0 all is well, 1 a spec is wrong or an output is stale, 2 deqc was called wrongly.
+    Exit status: 0 all is well, 1 a spec is wrong or an output is stale, 2 deqc was called wrongly, 3 a fault of deqc.
     """
 
 

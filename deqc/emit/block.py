@@ -30,6 +30,7 @@ class Block:
         layers: bool = False,
     ) -> None:
         self.lines: list[str] = []
+        self.names: dict[Node, str] = {}
         self._codes: dict[Node, Code] = dict(given)
         self._depth: dict[Node, int] = {}
         self._namer = Namer(reserved)
@@ -93,6 +94,7 @@ class Block:
         self.lines.extend(statement(f"{name} = ", code, self._indent))
         self.texts.append(flat(code))
         self._codes[node] = Text(name)
+        self.names[node] = name
 
     def _listed(self, node: Node, code: Code) -> Code:
         """A list of one parameter of several layers, as a comprehension over a list of the layers that has a name."""

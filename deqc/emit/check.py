@@ -14,7 +14,7 @@ IMPORTS = {
     "warnings": None,
     "torch": {"Tensor", "nn"},
     "torch._functorch.config": None,
-    "torch.nn.functional": {"pad"},
+    "torch.nn.functional": None,
     "torch.nn.grad": None,
     "collections.abc": {"Callable", "Sequence", "Iterator"},
     "dataclasses": {"dataclass", "field", "replace"},

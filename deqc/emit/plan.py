@@ -24,6 +24,7 @@ class Argument:
 
     name: str
     shape: str  # "(B, 4)"
+    sizes: tuple[str, ...]  # of one sample
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,6 @@ class Plan:
     head_shape: str  # "(B, 10)"
     start_reads_inputs: bool
     functional: bool  # whether some body uses torch.nn.functional as F
-    pad: bool  # whether some body uses torch.nn.functional.pad as _pad
     functions: tuple[str, ...]  # the module's own helper functions that some body calls
     autograd_rules: bool  # whether vjp or pullback leaves an op without a rule to torch
     solver: SolverPlan

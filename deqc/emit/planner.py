@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import prod
@@ -29,7 +30,7 @@ from deqc.ops.code import Attribute, Call, Code, Items, Text, call
 
 IN_FUNCTIONS = frozenset({"z", "u", "w", "at", "f", "F", "torch", "nn", "vjp", "linearize", "pullback", "jacobian"})
 IN_METHODS = frozenset({"self", "z", "f", "F", "torch", "nn", "equilibrium", "pack", "unpack", "Weights", "Encoded"})
-LINE = 96  # columns of a class's own lines in the docstring
+MARKS = (("_derivative", "d_"), ("_scale", "s_"))  # how what a rule reads is called after the value it belongs to
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,6 @@ class Identity:
     deqc_version: str
     spec_name: str
     spec_sha256: str
-    description: str | None
 
 
 def plan(
@@ -63,6 +63,7 @@ class _Planner:
     solver: SolverPlan
     adjoint_plan: AdjointPlan
     functions: set[str] = field(default_factory=set)
+    names: dict[Node, str] = field(default_factory=dict)  # of values in linearize: f calls them the same
     texts: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -77,8 +78,8 @@ class _Planner:
     def plan(self) -> Plan:
         """Every body, then what is known once all of them are written."""
         program = self.program
-        f = self._function((program.f,), lambda b: b.code(program.f))
         derivatives = self._derivatives()
+        f = self._function((program.f,), lambda b: b.code(program.f), wishes=self.names)
         encode = self._encode()
         weights = self._weights()
         start = self._method((program.start,), lambda b: b.code(program.start)) if program.start else ()  # type: ignore[arg-type]
@@ -94,7 +95,10 @@ class _Planner:
             class_name=program.name,
             title=self._title(),
             class_doc="The model; parameters are named by their place in the spec.",
-            inputs=tuple(Argument(n, str(i.type)) for n, i in zip(self.inputs, program.inputs, strict=True)),
+            inputs=tuple(
+                Argument(n, str(i.type), tuple(map(str, i.type.shape)))
+                for n, i in zip(self.inputs, program.inputs, strict=True)
+            ),
             scales=tuple(ScalePlan(s.shape, s.start, s.stop) for s in program.scales),
             single=len(program.scales) == 1,
             size=program.size,
@@ -113,9 +117,8 @@ class _Planner:
             head_reads_inputs=bool(program.head and self._reads_inputs(program.head)),
             head_shape=str(program.head.type) if program.head else "",
             start_reads_inputs=bool(program.start and self._reads_inputs(program.start)),
-            functional="F." in code or "_rows" in self.functions,
+            functional=bool(re.search(r"(?<![\w.])F\.", code)) or "_rows" in self.functions,
             convolution_gradients="torch.nn.grad." in "\n".join(self.texts),
-            pad=False,
             functions=tuple(sorted(self.functions)),
             autograd_rules="_pull" in self.functions,
             solver=self.solver,
@@ -149,6 +152,7 @@ class _Planner:
         adjoint, boundary = self.adjoint, self.program.boundary
         given: dict[Node, Code] = {self.program.state: Text("z"), **self._weights_given()}
         block = Block(adjoint.shared, given, IN_FUNCTIONS, 4)
+        self.names = block.names
         namer = Namer({"count", "index"})
         members = {n: namer.fresh(self.fields.get(n) or _member(n, block)) for n in adjoint.shared}
         wishes = {g: f"g_{_member(n, block)}" for n, g in reversed(list(adjoint.cotangents.items())) if not g.leaf}
@@ -257,11 +261,14 @@ class _Planner:
 
 
 def _member(node: Node, block: Block) -> str:
-    """How the value is called in `linearize`; the derivative of an activation is called after its value."""
-    of = node.operands[0] if node.op.endswith("_derivative") else node
+    """How the value is called in `linearize`; derivatives, normalised values and scales after the value they are of."""
+    after = next((mark for end, mark in MARKS if node.op.endswith(end)), "")
+    if node.op.endswith("_norm") and len(node.operands) == 1:
+        after = "n_"
+    of = node.operands[0] if after else node
     code = block.known(of)
     name = code.text if isinstance(code, Text) and code.text.isidentifier() else wish(of)
-    return name if of is node else f"d_{name}"
+    return f"{after}{name}"
 
 
 def _learned(leaf: Node) -> bool:

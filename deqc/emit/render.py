@@ -15,7 +15,7 @@ import jinja2
 from deqc.emit.bytecode import TemplateCache
 from deqc.emit.layout import statement
 from deqc.emit.plan import AdjointPlan, Argument, Plan, ScalePlan, SolverPlan
-from deqc.ops.code import Items, Text, call
+from deqc.ops.code import Items, Text, call, literal
 from deqc.resources import folder
 
 WIDTH: Final = 120
@@ -98,9 +98,15 @@ def packed_piece(name: str, scale: ScalePlan) -> str:
     return f"{name}.unsqueeze(1)" if not scale.shape else f"{name}.flatten(1)"
 
 
+def checked_piece(name: str, scale: ScalePlan) -> str:
+    """The value of one scale, its shape checked."""
+    arguments = ", ".join([literal(name).text, name, *map(str, scale.shape)])
+    return f"_checked({arguments})"
+
+
 def packed_pieces(scales: Sequence[ScalePlan]) -> list[str]:
     """Every scale of the tuple z as columns of the packed state."""
-    return [packed_piece(f"z[{index}]", scale) for index, scale in enumerate(scales)]
+    return [packed_piece(checked_piece(f"z[{index}]", scale), scale) for index, scale in enumerate(scales)]
 
 
 def packed_state(scales: Sequence[ScalePlan]) -> str:
@@ -190,6 +196,7 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         argument_names,
         batched_shapes,
         packed_piece,
+        checked_piece,
         packed_state,
         unpacked_piece,
         unpacked_pieces,

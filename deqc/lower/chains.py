@@ -8,9 +8,9 @@ from typing import Any
 
 from deqc.diagnostics import Problems, Related, Span, SpecError
 from deqc.ir.builder import Builder
-from deqc.ir.graph import LayerUse, Node
+from deqc.ir.graph import LayerUse, Node, reachable
 from deqc.lower.arguments import InvalidArgumentError, attributes, computed
-from deqc.lower.scope import Scope
+from deqc.lower.scope import ABSENT, Absent, Scope
 from deqc.ops import STEPS
 from deqc.ops.base import Op, ShapeError
 from deqc.ops.variational_dropout import OP as VARIATIONAL
@@ -31,6 +31,8 @@ class Chains:
     problems: Problems
     builder: Builder
     layers: dict[str, LayerUse] = field(default_factory=dict)
+    places: dict[str, Span] = field(default_factory=dict)  # of each layer's step
+    folders: dict[str, None] = field(default_factory=dict)  # paths that hold layers
     steps: int = 0  # lowered so far
     depth: int = 0  # of computations within computations
     first_input: Node | None = None  # gives zeros and masks their batch, device and dtype
@@ -38,10 +40,9 @@ class Chains:
     def lower(self, computation: Computation, x: Node | None, path: str, scope: Scope) -> Node | None:
         """The value of a computation that starts from x; None after an error."""
         used: dict[str, int] = {}
-        taken: dict[str, Span] = {}
         for step in computation.steps:
             if isinstance(step, Reference):
-                x = self._read(step, scope)
+                x = self._value(step, scope)
             elif step.name == "as":
                 name = step.arguments["name"]
                 assert isinstance(name, Literal)
@@ -52,15 +53,28 @@ class Chains:
                 count = used.get(step.name, 0)
                 used[step.name] = count + 1
                 own = f"{path}.{step.name}_{count}" if count else f"{path}.{step.name}"
-                if own in taken:
-                    self._clash(own, step.span, taken[own])
-                taken[own] = step.span
                 x = self._step(step, x, own, scope)
             if x is None:
                 return None
         return x
 
-    def _read(self, reference: Reference, scope: Scope) -> Node | None:
+    def _value(self, reference: Reference, scope: Scope) -> Node | None:
+        """What a reference reads; one to nothing is an error here, and may be left out only as a branch of `sum`."""
+        value = self._read(reference, scope)
+        if value is ABSENT:
+            self._left_null(reference)
+            return None
+        return value
+
+    def _left_null(self, reference: Reference) -> None:
+        self.problems.add(
+            "E071",
+            reference.span,
+            f"${reference.name} is null where this block is used",
+            hint="give the parameter a value there, or read it as a whole branch of `sum`, which then drops it",
+        )
+
+    def _read(self, reference: Reference, scope: Scope) -> Node | Absent | None:
         if reference.name == "z":
             if reference.index is not None:
                 return scope.states[reference.index] if reference.index < len(scope.states) else None
@@ -92,7 +106,8 @@ class Chains:
         if op.name in ("sum", "mul", "concat"):
             return self._branches(op, step, x, path, scope)
         if op.name == "zeros":
-            return None
+            assert self.first_input is not None
+            return self.builder.make("zeros", self.first_input, shape=scope.shape, batched=True, span=step.span)
         if x is None:
             return None
         if op.name == "identity":
@@ -121,7 +136,7 @@ class Chains:
         layer = op.layer(values, x.type)
         if layer is None:
             return self.builder.make(op.name, x, span=step.span, **values)
-        self.layers[path] = LayerUse(path, layer.constructor)
+        self._register(LayerUse(path, layer.constructor), step)
         for name, shape in layer.parameters:
             if prod(shape) > NUMBERS_AT_MOST:
                 raise ShapeError(
@@ -131,7 +146,21 @@ class Chains:
             self.builder.leaf("parameter", Type(shape, batched=False), layer=path, name=name, span=step.span)
             for name, shape in layer.parameters
         ]
+        if op.name == "group_norm":
+            values["bare"] = not any(node.op == "parameter" for node in reachable((x,)))
         return self.builder.make(op.name, x, *leaves, span=step.span, layer=path, **values)
+
+    def _register(self, layer: LayerUse, step: Step) -> None:
+        """Keeps a layer; no layer may have the name of another, or stand inside another."""
+        parts = layer.path.split(".")
+        above = [".".join(parts[:k]) for k in range(1, len(parts))]
+        other = next((p for p in (layer.path, *above) if p in self.layers), None)
+        other = layer.path if layer.path in self.folders else other
+        if other is not None:
+            self._clash(other, step.span, self.places.get(other, step.span))
+        self.layers[layer.path] = layer
+        self.places[layer.path] = step.span
+        self.folders.update(dict.fromkeys(above))
 
     def _clash(self, path: str, place: Span, other: Span) -> None:
         """`linear_1` is a block's name, and that of the second linear layer of a chain."""
@@ -139,8 +168,8 @@ class Chains:
         self.problems.add(
             "E045",
             place,
-            f"two steps of this chain would be called {name} in parameter names",
-            hint="rename the block",
+            f"two steps would be called {name} in parameter names",
+            hint="rename the block, or the parameter of the block",
             related=[Related(other, "the other one")],
         )
 
@@ -162,11 +191,15 @@ class Chains:
         results: list[Node | None] = []
         places: list[Span] = []
         for number, branch in enumerate(branches.items):
-            if self._absent(branch, scope):
+            if op.name == "sum" and self._absent(branch, scope):
                 continue
             results.append(self.lower(branch, x, f"{path}.{number}", scope))
             places.append(branch.span)
         made = [r for r in results if r is not None]
+        if not results:
+            first = branches.items[0].steps[0]
+            assert isinstance(first, Reference)
+            self._left_null(first)
         if len(made) < len(results) or not made:
             return None
         if len(made) == 1:
@@ -192,16 +225,10 @@ class Chains:
             return value
         return self.builder.make("reshape", value, shape=(1,) * rank, span=step.span)
 
-    def _absent(self, branch: Computation, scope: Scope) -> bool:
-        """Whether the branch is an optional value of a block that was left null."""
-        first = branch.steps[0]
-        return (
-            isinstance(first, Reference)
-            and first.name in scope.arguments
-            and scope.arguments[first.name] is None
-            and first.name in scope.values
-            and len(branch.steps) == 1
-        )
+    def _absent(self, computation: Computation, scope: Scope) -> bool:
+        """Whether it only reads a parameter that was left null."""
+        first, *rest = computation.steps
+        return isinstance(first, Reference) and not rest and self._read(first, scope) is ABSENT
 
     def _repeat(self, op: Op, step: Step, x: Node, path: str, scope: Scope) -> Node | None:
         values = attributes(op, step, x.type, scope, self.problems)
@@ -218,7 +245,7 @@ class Chains:
     def _block(self, block: Block, step: Step, x: Node | None, path: str, scope: Scope) -> Node | None:
         """The body, in a scope of its own: constants, parameters and nothing of the caller's."""
         numbers: dict[str, Any] = {**self.spec.constants, "scales": {"count": len(self.spec.scales)}}
-        values: dict[str, Node | None] = {}
+        values: dict[str, Node | Absent | None] = {}
         for parameter in block.parameters:
             argument = step.arguments.get(parameter.name, parameter.default)
             if isinstance(argument, Literal) and argument.value is not None:
@@ -226,13 +253,13 @@ class Chains:
                 if isinstance(value, Expression):
                     value = computed(value, x.type if x else None, scope, self.problems)
                 numbers[parameter.name] = value
-            elif isinstance(argument, Computation):
+            elif isinstance(argument, Computation) and not self._absent(argument, scope):
                 values[parameter.name] = self.lower(argument, x, f"{path}.{parameter.name}", scope)
                 if values[parameter.name] is None:
                     return None
             else:
-                values[parameter.name] = None
-        inner = Scope(scope.section, values, numbers, arguments=values)
+                values[parameter.name] = ABSENT
+        inner = Scope(scope.section, values, numbers, shape=scope.shape)
         return self.lower(block.body, x, path, inner)
 
     def _too_large(self, step: Step, what: str) -> None:

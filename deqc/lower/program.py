@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deqc.diagnostics import Problems, Related, Span
 from deqc.ir.builder import Builder
 from deqc.ir.graph import Node, Program, Scale, depends, reachable
 from deqc.lower.chains import Chains
-from deqc.lower.scope import Numbers, Scope
+from deqc.lower.doubts import doubt
+from deqc.lower.scope import Absent, Numbers, Scope
 from deqc.spec.model import Computation, Spec, Step
 from deqc.spec.shapes import shape_fields
 from deqc.types import Type, show
@@ -47,7 +48,7 @@ class _Lowering:
             for i in self.spec.inputs
         ]
         self.chains.first_input = self.inputs[0]
-        self.values: dict[str, Node | None] = {i.attributes["name"]: i for i in self.inputs}
+        self.values: dict[str, Node | Absent | None] = {i.attributes["name"]: i for i in self.inputs}
         self.numbers: Numbers = {**self.spec.constants, "scales": {"count": len(self.scales)}}
         self.encoded: list[Node] = []
 
@@ -74,7 +75,7 @@ class _Lowering:
             return None
         f = self._pack([v for v in y if v is not None])
         nodes = tuple(self.builder.nodes)
-        return Program(
+        program = Program(
             name=self.spec.name,
             inputs=tuple(self.inputs),
             scales=self.scales,
@@ -90,6 +91,8 @@ class _Lowering:
             encoded=tuple(self.encoded),
             hidden=tuple(v for v in h if v is not None),
         )
+        doubt(self.spec, program, self.problems)
+        return program
 
     def _boundary(self, nodes: tuple[Node, ...], f: Node, state: Node) -> tuple[Node, ...]:
         """What f reads before any hoisting: inputs, encoder values, masks and parameters as they stand."""
@@ -218,11 +221,11 @@ class _Lowering:
         values: list[Node | None] = []
         for i, computation in enumerate(self.spec.initial.chains):
             shape = self.scales[i].shape
-            zeros = isinstance(computation, Computation) and _is_zeros(computation)
-            if computation is None or zeros:
+            if computation is None:
                 values.append(self.builder.make("zeros", self.inputs[0], shape=shape, batched=True))
                 continue
-            value = self.chains.lower(computation, only, f"init.{i}", self._scope("init", scale=self._shape(i)))
+            scope = replace(self._scope("init", scale=self._shape(i)), shape=shape)
+            value = self.chains.lower(computation, only, f"init.{i}", scope)
             values.append(value and self._checked("E065", value, i, computation, "init returns"))
         if any(v is None for v in values):
             return None
@@ -235,8 +238,3 @@ class _Lowering:
         alone = z[0] if len(z) == 1 else None
         scope = Scope(scope.section, scope.values, scope.numbers, state=alone, states=z)
         return self.chains.lower(self.spec.head, alone, "head", scope)
-
-
-def _is_zeros(computation: Computation) -> bool:
-    first = computation.steps[0]
-    return len(computation.steps) == 1 and isinstance(first, Step) and first.name == "zeros"

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from deqc.ir.graph import Node
 from deqc.spec.expressions import Number
 
+
+class Absent(enum.Enum):
+    """A parameter of type value that the use of a block left null."""
+
+    ABSENT = enum.auto()
+
+
+ABSENT = Absent.ABSENT
 Numbers = Mapping[str, Number | Mapping[str, Number]]
 
 
@@ -16,11 +25,11 @@ class Scope:
     """The names in force where a computation stands."""
 
     section: str  # main | encoder | head | init
-    values: Mapping[str, Node | None]  # inputs, encoder values, `as` names; None: a value with an error of its own
+    values: Mapping[str, Node | Absent | None]  # inputs, encoder values, `as` names; None: has an error of its own
     numbers: Numbers  # constants, scales, scale, from, to, k, block parameters
     state: Node | None = None  # this scale's value, `$z`
     states: tuple[Node, ...] = ()  # all scales, `$z.k`
-    arguments: Mapping[str, Node | None] = field(default_factory=dict)  # a block's parameters of type value
+    shape: tuple[int, ...] = ()  # of the scale, where a start is computed for it
 
     def naming(self, name: str, value: Node | None) -> Scope:
         """The scope in which `$name` reads the value."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any, ClassVar, Protocol
 
 from deqc.fields import Field
@@ -32,7 +31,6 @@ class Layer:
 
     constructor: str
     parameters: tuple[tuple[str, tuple[int, ...]], ...]
-    stateful: bool = False  # must be called as a module: batch statistics, dropout
 
 
 class Value(Protocol):
@@ -131,8 +129,3 @@ def short(pair: tuple[int, int]) -> int | tuple[int, int]:
 def reduced(make: Make, g: Any, to: Type) -> Any:
     """The cotangent of an operand that was broadcast: g summed to the operand's type."""
     return g if g.type == to else make("sum_to", g, shape=to.shape, batched=to.batched)
-
-
-def elements(types: Sequence[Type]) -> int:
-    """Numbers in all of them together."""
-    return sum(prod(t.shape) for t in types)

@@ -52,7 +52,7 @@ class BatchNorm(Op):
         text = "".join(f", {name}={value!r}" for name, (value, default) in options.items() if value != default)
         parameters = (("weight", (n,)), ("bias", (n,))) if attributes["affine"] else ()
         buffers = (("running_mean", (n,)), ("running_var", (n,)))
-        return Layer(f"nn.BatchNorm{1 if x.rank == 1 else 2}d({n}{text})", parameters + buffers, stateful=True)
+        return Layer(f"nn.BatchNorm{1 if x.rank == 1 else 2}d({n}{text})", parameters + buffers)
 
     def flops(self, attributes: Attributes, types: Sequence[Type], result: Type) -> int:
         """Statistics, then one multiply-add an entry."""

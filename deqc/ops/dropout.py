@@ -34,7 +34,7 @@ class Dropout(Op):
 
     def layer(self, attributes: Attributes, x: Type) -> Layer | None:
         """nn.Dropout."""
-        return Layer(f"nn.Dropout({attributes['p']!r})", (), stateful=True)
+        return Layer(f"nn.Dropout({attributes['p']!r})", ())
 
     def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
         """The identity: the reference is of evaluation."""

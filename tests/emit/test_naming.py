@@ -14,6 +14,7 @@ import torch
 
 from deqc import reference
 from deqc.compiler import Compilation, check_text, compile_text
+from deqc.diagnostics import Diagnostic, Severity
 from deqc.emit.naming import Namer, field_names
 from deqc.ir.graph import Program
 from deqc.loading import import_source
@@ -47,10 +48,14 @@ def candidates() -> tuple[str, ...]:
 
 def allowed(text: str) -> tuple[str, ...]:
     """The candidates that the language takes in the place of `NAME` in a spec."""
-    found = {name: {d.code for d in check_text(text.replace("NAME", name), "m.yaml")} for name in candidates()}
+    found = {name: {d.code for d in errors(text.replace("NAME", name))} for name in candidates()}
     others = {name: codes for name, codes in found.items() if codes and not any(c.startswith("E04") for c in codes)}
     assert not others, "refused for another reason"
     return tuple(name for name, codes in found.items() if not codes)
+
+
+def errors(text: str) -> list[Diagnostic]:
+    return [d for d in check_text(text, "m.yaml") if d.severity is Severity.ERROR]
 
 
 def chunks(names: tuple[str, ...]) -> list[tuple[str, ...]]:

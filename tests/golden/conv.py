@@ -60,8 +60,8 @@ class Linearization(NamedTuple):
     """What the derivatives of f at z share."""
 
     d_h: Tensor  # (B, 16, 16, 16)
-    normed: Tensor  # (B, 16, 16, 16)
-    scale: Tensor  # (B, 16, 1, 1)
+    n_total: Tensor  # (B, 16, 16, 16)
+    s_total: Tensor  # (B, 16, 1, 1)
 
 
 def linearize(z: Tensor, w: Weights) -> Linearization:
@@ -74,7 +74,7 @@ def linearize(z: Tensor, w: Weights) -> Linearization:
 def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     """(df/dz)^T u."""
     g_total = _group_norm_pull(
-        _image(u, 16, 16, 16) * at.d_h * w.group_norm_weight.view(16, 1, 1), at.normed, at.scale, 4
+        _image(u, 16, 16, 16) * at.d_h * w.group_norm_weight.view(16, 1, 1), at.n_total, at.s_total, 4
     )
     return _flat(F.conv_transpose2d(0.25 * g_total, w.conv2d_weight, padding=1))
 
@@ -83,11 +83,11 @@ def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
     """(df/dw)^T u."""
     at = linearize(z, w)
     g_normed = _image(u, 16, 16, 16) * at.d_h
-    g_total = _group_norm_pull(g_normed * w.group_norm_weight.view(16, 1, 1), at.normed, at.scale, 4)
+    g_total = _group_norm_pull(g_normed * w.group_norm_weight.view(16, 1, 1), at.n_total, at.s_total, 4)
     return Weights(
         torch.nn.grad.conv2d_weight(_image(z, 16, 16, 16), (16, 16, 3, 3), 0.25 * g_total, padding=1),
         g_total,
-        (g_normed * at.normed).sum((0, 2, 3)),
+        (g_normed * at.n_total).sum((0, 2, 3)),
         g_normed.sum((0, 2, 3)),
     )
 
@@ -142,6 +142,7 @@ class ConvToy(nn.Module):
 
     def weights(self, image: Tensor) -> Weights:
         """What f reads besides z: made once a solve, differentiable in the parameters and the inputs."""
+        _checked("image", image, 3, 16, 16)
         return Weights(
             self.main_layers["0"]["sum"]["0"]["conv2d"].weight,
             self.encoder["inject"]["conv2d"](image),
@@ -157,6 +158,9 @@ class ConvToy(nn.Module):
             z0: Where the solve starts, shaped as `z_star` of `solve`; by default zeros.
             depth: Applies f that many times instead of solving, with ordinary gradients.
         """
+        if torch.is_autocast_enabled(image.device.type):
+            with torch.autocast(image.device.type, enabled=False):
+                return self.forward(*self._cast(image), z0=z0, depth=depth)
         w = self.weights(image)
         u0 = self.pack(z0) if z0 is not None else _zeros(image)
         z = equilibrium(u0, w)[0] if depth is None else _repeat(u0, w, depth)
@@ -164,6 +168,9 @@ class ConvToy(nn.Module):
 
     def solve(self, image: Tensor, *, z0: State | None = None, depth: int | None = None) -> Solution:
         """The equilibrium and all that is known about it, arguments as in `forward`."""
+        if torch.is_autocast_enabled(image.device.type):
+            with torch.autocast(image.device.type, enabled=False):
+                return self.solve(*self._cast(image), z0=z0, depth=depth)
         w = self.weights(image)
         u0 = self.pack(z0) if z0 is not None else _zeros(image)
         z, record = equilibrium(u0, w) if depth is None else _unrolled(u0, w, depth)
@@ -178,12 +185,17 @@ class ConvToy(nn.Module):
     @staticmethod
     def pack(z: State) -> Tensor:
         """The state by scale -> (B, 4096)."""
-        return _flat(z)
+        return _flat(_checked("z", z, 16, 16, 16))
 
     @staticmethod
     def unpack(z: Tensor) -> State:
         """(B, 4096) -> the state by scale, (B, 16, 16, 16)."""
         return _image(z, 16, 16, 16)
+
+    def _cast(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Inputs in the precision of the parameters, which the solve keeps under autocast too."""
+        dtype = next((p.dtype for p in self.parameters()), torch.float32)
+        return tuple(value.to(dtype) for value in inputs)
 
     def get_extra_state(self) -> dict[str, str]:
         """What the state_dict says of its origin."""
@@ -405,8 +417,18 @@ def _zeros(x: Tensor) -> Tensor:
     return x.new_zeros(x.shape[0], 4096)
 
 
+def _checked(name: str, value: Tensor, *shape: int) -> Tensor:
+    """The value, if each sample has the shape; a missing batch dimension would broadcast without a word."""
+    if value.shape[1:] != shape:
+        sizes = ", ".join(["B", *map(str, shape)])
+        raise ValueError(f"{name} must have the shape ({sizes}), found {tuple(value.shape)}")
+    return value
+
+
 def _repeat(z: Tensor, w: Weights, depth: int) -> Tensor:
     """f applied `depth` times, with ordinary gradients."""
+    if depth < 0:
+        raise ValueError(f"depth must not be negative, found {depth}")
     for _ in range(depth):
         z = f(z, w)
     return z

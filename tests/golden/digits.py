@@ -123,6 +123,7 @@ class Digits(nn.Module):
 
     def weights(self, image: Tensor) -> Weights:
         """What f reads besides z: made once a solve, differentiable in the parameters and the inputs."""
+        _checked("image", image, 1, 8, 8)
         normed = self.encoder["features"]["group_norm"](self.encoder["features"]["conv2d"](image))
         return Weights(
             self.main_layers["0"]["sum"]["0"]["conv2d"].weight, self.encoder["inject"]["conv2d"](torch.relu(normed))
@@ -136,6 +137,9 @@ class Digits(nn.Module):
             z0: Where the solve starts, shaped as `z_star` of `solve`; by default zeros.
             depth: Applies f that many times instead of solving, with ordinary gradients.
         """
+        if torch.is_autocast_enabled(image.device.type):
+            with torch.autocast(image.device.type, enabled=False):
+                return self.forward(*self._cast(image), z0=z0, depth=depth)
         w = self.weights(image)
         u0 = self.pack(z0) if z0 is not None else _zeros(image)
         z = equilibrium(u0, w)[0] if depth is None else _repeat(u0, w, depth)
@@ -143,6 +147,9 @@ class Digits(nn.Module):
 
     def solve(self, image: Tensor, *, z0: State | None = None, depth: int | None = None) -> Solution:
         """The equilibrium and all that is known about it, arguments as in `forward`."""
+        if torch.is_autocast_enabled(image.device.type):
+            with torch.autocast(image.device.type, enabled=False):
+                return self.solve(*self._cast(image), z0=z0, depth=depth)
         w = self.weights(image)
         u0 = self.pack(z0) if z0 is not None else _zeros(image)
         z, record = equilibrium(u0, w) if depth is None else _unrolled(u0, w, depth)
@@ -157,12 +164,17 @@ class Digits(nn.Module):
     @staticmethod
     def pack(z: State) -> Tensor:
         """The state by scale -> (B, 1536)."""
-        return _flat(z)
+        return _flat(_checked("z", z, 24, 8, 8))
 
     @staticmethod
     def unpack(z: Tensor) -> State:
         """(B, 1536) -> the state by scale, (B, 24, 8, 8)."""
         return _image(z, 24, 8, 8)
+
+    def _cast(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Inputs in the precision of the parameters, which the solve keeps under autocast too."""
+        dtype = next((p.dtype for p in self.parameters()), torch.float32)
+        return tuple(value.to(dtype) for value in inputs)
 
     def get_extra_state(self) -> dict[str, str]:
         """What the state_dict says of its origin."""
@@ -385,8 +397,18 @@ def _zeros(x: Tensor) -> Tensor:
     return x.new_zeros(x.shape[0], 1536)
 
 
+def _checked(name: str, value: Tensor, *shape: int) -> Tensor:
+    """The value, if each sample has the shape; a missing batch dimension would broadcast without a word."""
+    if value.shape[1:] != shape:
+        sizes = ", ".join(["B", *map(str, shape)])
+        raise ValueError(f"{name} must have the shape ({sizes}), found {tuple(value.shape)}")
+    return value
+
+
 def _repeat(z: Tensor, w: Weights, depth: int) -> Tensor:
     """f applied `depth` times, with ordinary gradients."""
+    if depth < 0:
+        raise ValueError(f"depth must not be negative, found {depth}")
     for _ in range(depth):
         z = f(z, w)
     return z

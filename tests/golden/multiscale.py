@@ -153,6 +153,7 @@ class MultiScaleToy(nn.Module):
 
     def weights(self, x: Tensor) -> Weights:
         """What f reads besides z: made once a solve, differentiable in the parameters and the inputs."""
+        _checked("x", x, 4)
         main_layers = [
             self.main_layers["0"]["sum"]["0"]["dense"]["linear"],
             self.main_layers["1"]["dense"]["linear"],
@@ -203,6 +204,9 @@ class MultiScaleToy(nn.Module):
             z0: Where the solve starts, shaped as `z_star` of `solve`; by default zeros.
             depth: Applies f that many times instead of solving, with ordinary gradients.
         """
+        if torch.is_autocast_enabled(x.device.type):
+            with torch.autocast(x.device.type, enabled=False):
+                return self.forward(*self._cast(x), z0=z0, depth=depth)
         w = self.weights(x)
         u0 = self.pack(z0) if z0 is not None else _zeros(x)
         z = equilibrium(u0, w)[0] if depth is None else _repeat(u0, w, depth)
@@ -210,6 +214,9 @@ class MultiScaleToy(nn.Module):
 
     def solve(self, x: Tensor, *, z0: State | None = None, depth: int | None = None) -> Solution:
         """The equilibrium and all that is known about it, arguments as in `forward`."""
+        if torch.is_autocast_enabled(x.device.type):
+            with torch.autocast(x.device.type, enabled=False):
+                return self.solve(*self._cast(x), z0=z0, depth=depth)
         w = self.weights(x)
         u0 = self.pack(z0) if z0 is not None else _zeros(x)
         z, record = equilibrium(u0, w) if depth is None else _unrolled(u0, w, depth)
@@ -223,12 +230,25 @@ class MultiScaleToy(nn.Module):
     @staticmethod
     def pack(z: State) -> Tensor:
         """The state by scale -> (B, 10)."""
-        return torch.cat([z[0], z[1], z[2], z[3]], 1)
+        return torch.cat(
+            [
+                _checked("z[0]", z[0], 4),
+                _checked("z[1]", z[1], 3),
+                _checked("z[2]", z[2], 2),
+                _checked("z[3]", z[3], 1),
+            ],
+            1,
+        )
 
     @staticmethod
     def unpack(z: Tensor) -> State:
         """(B, 10) -> the state by scale, (B, 4), (B, 3), (B, 2), (B, 1)."""
         return z[:, 0:4], z[:, 4:7], z[:, 7:9], z[:, 9:10]
+
+    def _cast(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Inputs in the precision of the parameters, which the solve keeps under autocast too."""
+        dtype = next((p.dtype for p in self.parameters()), torch.float32)
+        return tuple(value.to(dtype) for value in inputs)
 
     def get_extra_state(self) -> dict[str, str]:
         """What the state_dict says of its origin."""
@@ -424,8 +444,18 @@ def _zeros(x: Tensor) -> Tensor:
     return x.new_zeros(x.shape[0], 10)
 
 
+def _checked(name: str, value: Tensor, *shape: int) -> Tensor:
+    """The value, if each sample has the shape; a missing batch dimension would broadcast without a word."""
+    if value.shape[1:] != shape:
+        sizes = ", ".join(["B", *map(str, shape)])
+        raise ValueError(f"{name} must have the shape ({sizes}), found {tuple(value.shape)}")
+    return value
+
+
 def _repeat(z: Tensor, w: Weights, depth: int) -> Tensor:
     """f applied `depth` times, with ordinary gradients."""
+    if depth < 0:
+        raise ValueError(f"depth must not be negative, found {depth}")
     for _ in range(depth):
         z = f(z, w)
     return z

@@ -66,9 +66,9 @@ def f(z: Tensor, w: Weights) -> Tensor:
     c_1 = F.conv2d(_image(z[:, 2048:3072], 16, 8, 8), w.main_1_conv2d_weight, padding=1)
     normed_1 = F.group_norm(0.25 * c_1 + w.coarse, 4, w.main_1_group_norm_weight, w.main_1_group_norm_bias)
     h1 = torch.relu(normed_1)
-    a = F.interpolate(0.25 * F.conv2d(h1, w.mapping_1_0_conv2d_weight), scale_factor=2.0)
+    a_1 = F.interpolate(0.25 * F.conv2d(h1, w.mapping_1_0_conv2d_weight), scale_factor=2.0)
     y1 = 0.25 * F.conv2d(h0, w.mapping_0_1_conv2d_weight, stride=2, padding=1) + h1
-    return torch.cat([_flat(torch.tanh(h0 + a)), _flat(torch.tanh(y1))], -1)
+    return torch.cat([_flat(torch.tanh(h0 + a_1)), _flat(torch.tanh(y1))], -1)
 
 
 class Linearization(NamedTuple):
@@ -79,11 +79,11 @@ class Linearization(NamedTuple):
     d_a: Tensor  # (B, 16, 8, 8)
     d_a_2: Tensor  # (B, 8, 16, 16)
     d_h1: Tensor  # (B, 16, 8, 8)
-    normed: Tensor  # (B, 16, 8, 8)
-    scale: Tensor  # (B, 16, 1, 1)
+    n_total_1: Tensor  # (B, 16, 8, 8)
+    s_total_1: Tensor  # (B, 16, 1, 1)
     d_h0: Tensor  # (B, 8, 16, 16)
-    normed_1: Tensor  # (B, 8, 16, 16)
-    scale_1: Tensor  # (B, 8, 1, 1)
+    n_total: Tensor  # (B, 8, 16, 16)
+    s_total: Tensor  # (B, 8, 1, 1)
 
 
 def linearize(z: Tensor, w: Weights) -> Linearization:
@@ -120,11 +120,11 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     g = F.conv_transpose2d(0.25 * g_y1, w.mapping_0_1_conv2d_weight, stride=2, padding=1, output_padding=1)
     g_y0 = _image(u[:, 0:2048], 8, 16, 16) * at.d_a_2
     g_total = _group_norm_pull(
-        (g + g_y0) * at.d_h0 * w.main_0_group_norm_weight.view(8, 1, 1), at.normed_1, at.scale_1, 4
+        (g + g_y0) * at.d_h0 * w.main_0_group_norm_weight.view(8, 1, 1), at.n_total, at.s_total, 4
     )
     g_1 = F.conv_transpose2d(0.25 * F.avg_pool2d(g_y0, 2, divisor_override=1), w.mapping_1_0_conv2d_weight)
     g_total_1 = _group_norm_pull(
-        (g_y1 + g_1) * at.d_h1 * w.main_1_group_norm_weight.view(16, 1, 1), at.normed, at.scale, 4
+        (g_y1 + g_1) * at.d_h1 * w.main_1_group_norm_weight.view(16, 1, 1), at.n_total_1, at.s_total_1, 4
     )
     return torch.cat(
         [
@@ -143,18 +143,18 @@ def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
     g = F.conv_transpose2d(g_c, w.mapping_0_1_conv2d_weight, stride=2, padding=1, output_padding=1)
     g_y0 = _image(u[:, 0:2048], 8, 16, 16) * at.d_a_2
     g_normed = (g + g_y0) * at.d_h0
-    g_total = _group_norm_pull(g_normed * w.main_0_group_norm_weight.view(8, 1, 1), at.normed_1, at.scale_1, 4)
+    g_total = _group_norm_pull(g_normed * w.main_0_group_norm_weight.view(8, 1, 1), at.n_total, at.s_total, 4)
     g_c_1 = 0.25 * F.avg_pool2d(g_y0, 2, divisor_override=1)
     g_normed_1 = (g_y1 + F.conv_transpose2d(g_c_1, w.mapping_1_0_conv2d_weight)) * at.d_h1
-    g_total_1 = _group_norm_pull(g_normed_1 * w.main_1_group_norm_weight.view(16, 1, 1), at.normed, at.scale, 4)
+    g_total_1 = _group_norm_pull(g_normed_1 * w.main_1_group_norm_weight.view(16, 1, 1), at.n_total_1, at.s_total_1, 4)
     return Weights(
         torch.nn.grad.conv2d_weight(_image(z[:, 0:2048], 8, 16, 16), (8, 8, 3, 3), 0.25 * g_total, padding=1),
         g_total,
-        (g_normed * at.normed_1).sum((0, 2, 3)),
+        (g_normed * at.n_total).sum((0, 2, 3)),
         g_normed.sum((0, 2, 3)),
         torch.nn.grad.conv2d_weight(_image(z[:, 2048:3072], 16, 8, 8), (16, 16, 3, 3), 0.25 * g_total_1, padding=1),
         g_total_1,
-        (g_normed_1 * at.normed).sum((0, 2, 3)),
+        (g_normed_1 * at.n_total_1).sum((0, 2, 3)),
         g_normed_1.sum((0, 2, 3)),
         torch.nn.grad.conv2d_weight(at.h1, (8, 16, 1, 1), g_c_1),
         torch.nn.grad.conv2d_weight(at.h0, (16, 8, 3, 3), g_c, stride=2, padding=1),
@@ -228,6 +228,7 @@ class TwoScaleConv(nn.Module):
 
     def weights(self, image: Tensor) -> Weights:
         """What f reads besides z: made once a solve, differentiable in the parameters and the inputs."""
+        _checked("image", image, 3, 16, 16)
         fine = self.encoder["fine"]["group_norm"](self.encoder["fine"]["conv2d"](image))
         return Weights(
             self.main_layers["0"]["cell"]["sum"]["0"]["conv"]["conv2d"].weight,
@@ -250,6 +251,9 @@ class TwoScaleConv(nn.Module):
             z0: Where the solve starts, shaped as `z_star` of `solve`; by default zeros.
             depth: Applies f that many times instead of solving, with ordinary gradients.
         """
+        if torch.is_autocast_enabled(image.device.type):
+            with torch.autocast(image.device.type, enabled=False):
+                return self.forward(*self._cast(image), z0=z0, depth=depth)
         w = self.weights(image)
         u0 = self.pack(z0) if z0 is not None else _zeros(image)
         z = equilibrium(u0, w)[0] if depth is None else _repeat(u0, w, depth)
@@ -257,6 +261,9 @@ class TwoScaleConv(nn.Module):
 
     def solve(self, image: Tensor, *, z0: State | None = None, depth: int | None = None) -> Solution:
         """The equilibrium and all that is known about it, arguments as in `forward`."""
+        if torch.is_autocast_enabled(image.device.type):
+            with torch.autocast(image.device.type, enabled=False):
+                return self.solve(*self._cast(image), z0=z0, depth=depth)
         w = self.weights(image)
         u0 = self.pack(z0) if z0 is not None else _zeros(image)
         z, record = equilibrium(u0, w) if depth is None else _unrolled(u0, w, depth)
@@ -271,12 +278,17 @@ class TwoScaleConv(nn.Module):
     @staticmethod
     def pack(z: State) -> Tensor:
         """The state by scale -> (B, 3072)."""
-        return torch.cat([_flat(z[0]), _flat(z[1])], 1)
+        return torch.cat([_flat(_checked("z[0]", z[0], 8, 16, 16)), _flat(_checked("z[1]", z[1], 16, 8, 8))], 1)
 
     @staticmethod
     def unpack(z: Tensor) -> State:
         """(B, 3072) -> the state by scale, (B, 8, 16, 16), (B, 16, 8, 8)."""
         return _image(z[:, 0:2048], 8, 16, 16), _image(z[:, 2048:3072], 16, 8, 8)
+
+    def _cast(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Inputs in the precision of the parameters, which the solve keeps under autocast too."""
+        dtype = next((p.dtype for p in self.parameters()), torch.float32)
+        return tuple(value.to(dtype) for value in inputs)
 
     def get_extra_state(self) -> dict[str, str]:
         """What the state_dict says of its origin."""
@@ -498,8 +510,18 @@ def _zeros(x: Tensor) -> Tensor:
     return x.new_zeros(x.shape[0], 3072)
 
 
+def _checked(name: str, value: Tensor, *shape: int) -> Tensor:
+    """The value, if each sample has the shape; a missing batch dimension would broadcast without a word."""
+    if value.shape[1:] != shape:
+        sizes = ", ".join(["B", *map(str, shape)])
+        raise ValueError(f"{name} must have the shape ({sizes}), found {tuple(value.shape)}")
+    return value
+
+
 def _repeat(z: Tensor, w: Weights, depth: int) -> Tensor:
     """f applied `depth` times, with ordinary gradients."""
+    if depth < 0:
+        raise ValueError(f"depth must not be negative, found {depth}")
     for _ in range(depth):
         z = f(z, w)
     return z

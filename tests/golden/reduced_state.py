@@ -118,6 +118,7 @@ class ReducedState(nn.Module):
 
     def encode(self, image: Tensor) -> Encoded:
         """What f, its start or the output read besides the state."""
+        _checked("image", image, 1, 28, 28)
         return Encoded(torch.relu(self.encoder["x"]["linear"](image.flatten(1))))
 
     def weights(self, image: Tensor) -> Weights:
@@ -140,6 +141,9 @@ class ReducedState(nn.Module):
             z0: Where the solve starts, shaped as `z_star` of `solve`; by default what the inputs give.
             depth: Applies f that many times instead of solving, with ordinary gradients.
         """
+        if torch.is_autocast_enabled(image.device.type):
+            with torch.autocast(image.device.type, enabled=False):
+                return self.forward(*self._cast(image), z0=z0, depth=depth)
         e = self.encode(image)
         w = self._weights(e, image)
         u0 = self.pack(z0) if z0 is not None else self._initial(e)
@@ -148,6 +152,9 @@ class ReducedState(nn.Module):
 
     def solve(self, image: Tensor, *, z0: State | None = None, depth: int | None = None) -> Solution:
         """The equilibrium and all that is known about it, arguments as in `forward`."""
+        if torch.is_autocast_enabled(image.device.type):
+            with torch.autocast(image.device.type, enabled=False):
+                return self.solve(*self._cast(image), z0=z0, depth=depth)
         e = self.encode(image)
         w = self._weights(e, image)
         u0 = self.pack(z0) if z0 is not None else self._initial(e)
@@ -163,12 +170,17 @@ class ReducedState(nn.Module):
     @staticmethod
     def pack(z: State) -> Tensor:
         """The state by scale -> (B, 128)."""
-        return z
+        return _checked("z", z, 128)
 
     @staticmethod
     def unpack(z: Tensor) -> State:
         """(B, 128) -> the state by scale, (B, 128)."""
         return z
+
+    def _cast(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Inputs in the precision of the parameters, which the solve keeps under autocast too."""
+        dtype = next((p.dtype for p in self.parameters()), torch.float32)
+        return tuple(value.to(dtype) for value in inputs)
 
     def get_extra_state(self) -> dict[str, str]:
         """What the state_dict says of its origin."""
@@ -390,12 +402,18 @@ def _dense_solve(a: Tensor, b: Tensor) -> Tensor:
     return torch.where((info == 0).unsqueeze(1), x.squeeze(2), 0.0).to(b.dtype)
 
 
-def _zeros(x: Tensor) -> Tensor:
-    return x.new_zeros(x.shape[0], 128)
+def _checked(name: str, value: Tensor, *shape: int) -> Tensor:
+    """The value, if each sample has the shape; a missing batch dimension would broadcast without a word."""
+    if value.shape[1:] != shape:
+        sizes = ", ".join(["B", *map(str, shape)])
+        raise ValueError(f"{name} must have the shape ({sizes}), found {tuple(value.shape)}")
+    return value
 
 
 def _repeat(z: Tensor, w: Weights, depth: int) -> Tensor:
     """f applied `depth` times, with ordinary gradients."""
+    if depth < 0:
+        raise ValueError(f"depth must not be negative, found {depth}")
     for _ in range(depth):
         z = f(z, w)
     return z

@@ -21,7 +21,7 @@ PLAN = Plan(
     class_name="ConvToy",
     title=("    f(z, x) = relu(GN_4(K * z) + I * x)", "", "Input    x (B, 3, 6, 6).     Output (B, 10)."),
     class_doc="The model; parameters are named by their place in the spec.",
-    inputs=(Argument("x", "(B, 3, 6, 6)"),),
+    inputs=(Argument("x", "(B, 3, 6, 6)", ("3", "6", "6")),),
     scales=(ScalePlan((8, 6, 6), 0, 288),),
     single=True,
     size=288,
@@ -109,7 +109,6 @@ PLAN = Plan(
     head_shape="(B, 10)",
     start_reads_inputs=False,
     functional=True,
-    pad=False,
     functions=(),
     autograd_rules=False,
     solver=SolverPlan(

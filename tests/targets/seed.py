@@ -44,17 +44,17 @@ def _weights() -> tuple[str, ...]:
     v = {(i, j): f'self.mapping_layers["{i}"]["{j}"]["dense"]["linear"]' for i, j in _pairs()}
     lines = ["main = torch.cat(", "    ["]
     for layer, start, size in zip(a, STARTS, SIZES, strict=True):
-        lines.append(f"        _pad({layer}.weight.t(), (0, 0, {start}, {10 - start - size})),")
+        lines.append(f"        F.pad({layer}.weight.t(), (0, 0, {start}, {10 - start - size})),")
     lines += ["    ],", "    1,", ")", "main_bias = torch.cat(", "    ["]
     lines += ["        x.new_zeros(4),", *(f"        {layer}.bias," for layer in a[1:])]
     lines += ["    ]", ")"]
     lines += ['inject = torch.tanh(x @ self.main_layers["0"]["sum"]["1"]["dense"]["linear"].weight.t())']
     lines += ["fuse = torch.cat(", "    ["]
     for i, j in _columns():
-        lines.append(f"        _pad({v[i, j]}.weight.t(), (0, 0, {STARTS[i]}, {10 - STARTS[i] - SIZES[i]})),")
+        lines.append(f"        F.pad({v[i, j]}.weight.t(), (0, 0, {STARTS[i]}, {10 - STARTS[i] - SIZES[i]})),")
     lines += ["    ],", "    1,", ")", "fuse_bias = torch.cat(", "    ["]
     lines += [f"        {v[pair]}.bias," for pair in _columns()]
-    lines += ["    ]", ")", "return Weights(main, main_bias, _pad(inject, (0, 6)), fuse, fuse_bias)"]
+    lines += ["    ]", ")", "return Weights(main, main_bias, F.pad(inject, (0, 6)), fuse, fuse_bias)"]
     return tuple(lines)
 
 
@@ -70,7 +70,7 @@ PLAN = Plan(
         "Input    x (B, 4).     Scales (4), (3), (2), (1).     Parameters 152.",
     ),
     class_doc="The model; parameters are named by their place in the spec.",
-    inputs=(Argument("x", "(B, 4)"),),
+    inputs=(Argument("x", "(B, 4)", ("4",)),),
     scales=tuple(ScalePlan((n,), s, s + n) for n, s in zip(SIZES, STARTS, strict=True)),
     single=False,
     size=10,
@@ -123,8 +123,7 @@ PLAN = Plan(
     head_reads_inputs=False,
     head_shape="",
     start_reads_inputs=False,
-    functional=False,
-    pad=True,
+    functional=True,
     functions=(),
     autograd_rules=False,
     solver=SolverPlan("newton", "1e-3", "1e-3", "32", "abs_norm", "max", "sample", "warn", {}),

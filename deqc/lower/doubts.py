@@ -1,0 +1,35 @@
+"""What is not wrong but can hardly be meant: values that nothing reads, a map that never reads its state."""
+
+from __future__ import annotations
+
+from deqc.diagnostics import Problems, Severity, Span
+from deqc.ir.graph import Program, depends, reachable
+from deqc.spec.model import Spec
+
+
+def doubt(spec: Spec, program: Program, problems: Problems) -> None:
+    """Notes a warning for each input, encoder value and scale without effect, and for an f that does not read z."""
+    needed = set(reachable(program.roots))
+
+    def warn(code: str, span: Span, message: str, hint: str) -> None:
+        problems.add(code, span, message, hint=hint, severity=Severity.WARNING)
+
+    for given, node in zip(spec.inputs, program.inputs, strict=True):
+        if node not in needed:
+            warn("N101", given.span, f"nothing reads the input {given.name}", f"read it as ${given.name}, or remove it")
+    for (name, _), node in zip(spec.encoder, program.encoded, strict=True):
+        if node not in needed:
+            span = spec.encoder_spans[name]
+            warn("N102", span, f"nothing reads {name}: its layers will not learn", f"read it as ${name}, or remove it")
+    for index, node in enumerate(program.hidden):
+        if node not in needed:
+            span = spec.main_layers[index].span
+            warn(
+                "N103",
+                span,
+                f"nothing reads h_{index}: row {index} of mapping_layers is null throughout",
+                f"map scale {index} to itself or to another scale, or remove it",
+            )
+    if program.f not in depends(program.nodes, program.state):
+        span = spec.main_layers[0].span
+        warn("N104", span, "f does not read the state z, so that its first application is the solution", "start from z")
