@@ -35,10 +35,16 @@ def block_arguments(block: str, span: Span, argument: Node | None, reader: Reade
     if lacking:
         names = " and ".join(f"'{name}'" for name in lacking)
         related = [Related(parameters[lacking[0]].span, f"'{lacking[0]}' is declared here, without a default")]
-        hint = f"write `{{{block}: {{{lacking[0]}: …}}}}`"
+        shown = [_shown(name, written.get(name)) for name in parameters if name in lacking or name in written]
+        hint = f"write `{{{block}: {{{', '.join(shown)}}}}}`"
         reader.problems.add("E021", span, f"the block {block} needs {names}", hint=hint, related=related)
     values = {name: value(block, parameters[name], node, reader, read) for name, node in written.items()}
     return {name: found for name, found in values.items() if found is not None}
+
+
+def _shown(name: str, node: Node | None) -> str:
+    """An argument as it is written, if that is short."""
+    return f"{name}: {node.text if isinstance(node, Scalar) and len(node.text) < 20 else '…'}"
 
 
 def value(block: str, parameter: Parameter, node: Node, reader: Reader, read: Read) -> Argument | None:

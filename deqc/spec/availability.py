@@ -28,7 +28,7 @@ def not_available(name: str) -> str:
 
 def is_planned_value(path: Path, value: str) -> bool:
     """Whether this word is in the language, as the value at this path."""
-    if path[:1] in (("input",), ("scale",), ("scales",)):
+    if len(path) > {"input": 2, "scale": 1, "scales": 2}.get(str(path[0]), len(path)):
         return value.isidentifier()  # the name of a dimension
     place = _VALUES.get(tuple(map(str, path)))
     return place is not None and planned(place, value)

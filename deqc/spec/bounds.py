@@ -10,7 +10,9 @@ from deqc.spec.model import Number
 def conform(owner: str, field: Field, value: Number, span: Span, problems: Problems) -> Number | None:
     """The value as the field holds it (a `NUMBER` is a float); None after a diagnostic."""
     if not _of_kind(field.kind, value):
-        problems.add("E022", span, f"{owner}.{field.name} must be {expected(field)}, found {shown(value)}")
+        whole = field.kind is Kind.INT and isinstance(value, float) and value.is_integer()
+        hint = "write it without a point; in an expression `//` divides to a whole number" if whole else None
+        problems.add("E022", span, f"{owner}.{field.name} must be {expected(field)}, found {shown(value)}", hint=hint)
         return None
     if isinstance(value, bool):
         return value

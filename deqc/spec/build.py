@@ -116,9 +116,10 @@ def _reader(root: Mapping, problems: Problems) -> Reader:
     several = root.get("scales")
     count = len(several.items) if isinstance(several, Sequence) else 1
     named = [entry.name for entry in _entries(root, "input") + _entries(root, "encoder")]
-    later = frozenset(entry.name for section in ("modules", "parameters") for entry in _entries(root, section))
+    later = {entry.name for section in ("modules", "parameters") for entry in _entries(root, section)}
     parameters = signatures(root.get("blocks"), constants, problems)
-    return Reader(problems, constants, count, parameters, frozenset(named), later)
+    later |= {entry.name for entry in _entries(root, "blocks")} - parameters.keys()  # those that are called like a step
+    return Reader(problems, constants, count, parameters, frozenset(named), frozenset(later))
 
 
 @dataclass
@@ -157,7 +158,9 @@ def _layers(root: Mapping, reader: Reader) -> _Layers:
 def _check_names(root: Mapping, reader: Reader, declared: Map[str, Block], encoder: Encoder, layers: _Layers) -> None:
     """Reports every name that is read where it means nothing."""
     inputs, encoded = ({e.name: e.key.span for e in _entries(root, section)} for section in ("input", "encoder"))
-    checker = Checker(Placement(declared, reader.problems), reader.problems, reader.unavailable)
+    unread = not all(isinstance(root.get(section), Mapping) for section in ("input", "encoder") if root.entry(section))
+    everything = unread or root.entry("input") is None
+    checker = Checker(Placement(declared, reader.problems), reader.problems, reader.unavailable, everything)
     positions = Positions(checker, frozenset(reader.constants), inputs, encoded, reader.scale_count)
     positions.blocks(declared)
     positions.encoder(encoder)

@@ -80,7 +80,7 @@ def _named(name: str, span: Span, whole: Span, argument: Node | None, reader: Re
     """A step by its name; `argument` is None where the name stands alone."""
     if name in reader.signatures:
         return Step(name, block_arguments(name, span, argument, reader, computation), span, whole)
-    if name in STEPS:
+    if name in STEPS and name not in reader.unavailable:
         return Step(name, _fields(STEPS[name], span, argument, reader), span, whole)
     if name not in reader.unavailable:
         _unknown(name, span, reader)

@@ -13,6 +13,9 @@ from deqc.spec.names import did_you_mean
 from deqc.spec.places import Path, entry_at, example
 from deqc.spec.tree import Entry, Mapping
 
+# Sizes that other libraries ask for and deqc infers.
+_INFERRED = frozenset({"in_features", "in_channels", "num_features", "num_channels", "normalized_shape"})
+
 
 @dataclass
 class Keys:
@@ -61,7 +64,11 @@ class Keys:
 
     def _hint(self, name: str) -> str | None:
         """What to write instead; what it provides is no longer missing."""
+        if self.op is not None and name in _INFERRED:
+            return "it follows from the value that the step is given: remove it"
         near = did_you_mean(name, [one for one in self.allowed if one not in self.written])
+        if near == "atol" and name.startswith("tol") and self.owner == "linear_solver":
+            near = "rtol"  # what a single tolerance of a linear solver means
         if near is not None:
             provided = "scale" if self.path == () and near == "scales" else near
             self.missing = [one for one in self.missing if one != provided]

@@ -11,9 +11,9 @@ from deqc.diagnostics import Problems, Related
 from deqc.ops import STEPS
 from deqc.spec import availability
 from deqc.spec.expected_keys import Keys
-from deqc.spec.names import did_you_mean
 from deqc.spec.places import Path, covered, entry_at, example, node_at, shown
 from deqc.spec.tree import Mapping, Node, Scalar, Sequence
+from deqc.spec.value_hints import of_linear_solver, value_hint
 
 _CODES = {
     "minimum": "E023",
@@ -42,13 +42,17 @@ class Finding:
 
 def report(root: Mapping, findings: Iterable[Finding], problems: Problems) -> None:
     """Adds a diagnostic for each cause, in reading order; what follows from another mistake is left out."""
+    section = root.get("blocks")
     ordered = sorted(findings, key=lambda finding: len(finding.path))
+    taken = {entry.name for entry in section if entry.name in STEPS} if isinstance(section, Mapping) else set()
     crowded = {finding.path for finding in ordered if finding.keyword == "maxProperties" and finding.message is None}
     reporter = _Reporter(root, problems)
     keys: dict[Path, list[Finding]] = {}
     for finding in ordered:
         if any(finding.path[: len(path)] == path and finding.path != path for path in crowded):
             continue
+        if taken.intersection(finding.path[2 if finding.path[:1] == ("blocks",) else 1 :]):
+            continue  # a block may not have the name of a step; that its uses do not fit the step follows
         if finding.keyword in ("additionalProperties", "required"):
             keys.setdefault(finding.path, []).append(finding)
         else:
@@ -85,14 +89,8 @@ class _Reporter:
             message = f"{dimension}{availability.not_available(value)}{available}"
             self._problems.add("E025", node.span, message, hint="write a number" if dimension else None)
             return
-        hint = None
-        if finding.keyword == "enum" and isinstance(value, str):
-            near = did_you_mean(value, [word for word in finding.rule if isinstance(word, str)])
-            hint = f"did you mean '{near}'?" if near else None
-        elif "for each scale" in message:
-            hint = "with `scales:` a list has one entry for each scale"
-        elif isinstance(node, Mapping) and "computations" in message:
-            hint = "write a list: `[…, …]`"
+        choices = [word for word in finding.rule if isinstance(word, str)] if finding.keyword == "enum" else []
+        hint = value_hint(self._root, finding.path, node, message, choices)
         self._problems.add(_CODES.get(finding.keyword, "E022"), node.span, f"{message}, found {shown(node)}", hint=hint)
 
     def _refused(self, finding: Finding, node: Node) -> None:
@@ -131,6 +129,8 @@ class _Reporter:
         if not isinstance(node, Mapping):
             return
         allowed = max((list(finding.schema.get("properties", {})) for finding in findings), key=len)
+        if of_linear_solver(self._root, path):
+            return
         closed = any(finding.keyword == "additionalProperties" for finding in findings)
         required = dict.fromkeys(name for finding in findings for name in finding.schema.get("required", ()))
         Keys(self._root, path, node, allowed, list(required), self._problems).report(closed)

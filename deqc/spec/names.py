@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from deqc.diagnostics import Problems, Span
+from deqc.spec.aliases import meant
 
 MAX_LENGTH: Final = 64
 _IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
@@ -97,8 +98,10 @@ def check_class_name(name: str, span: Span, problems: Problems) -> bool:
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate nearest to `name`, if one is near enough to suggest."""
+    """The candidate nearest to `name`, in meaning or in spelling, if one is near enough to suggest."""
     by_folded = {candidate.lower().replace("-", "_"): candidate for candidate in sorted(candidates, reverse=True)}
+    if (known := meant(name, by_folded.values())) is not None:
+        return known
     # The comparison is quadratic in the length; no name is so long.
     folded = name[: 2 * MAX_LENGTH].lower().replace("-", "_")
     near = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.65)

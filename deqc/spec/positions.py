@@ -41,7 +41,7 @@ class Positions:
         later = {name: f"the encoder computes '{name}' later: move it before" for name in self.encoded}
         scope = Scope(ENCODER, self.inputs, self.numbers, hidden=later)
         for name, computation in encoder:
-            self.checker.check(computation, scope, starts=len(self.inputs) == 1)
+            self.checker.check(computation, scope, starts=len(self.inputs) <= 1)
             scope = scope.with_values({name: self.encoded[name]})
 
     def initial(self, initial: Initial) -> None:
@@ -49,7 +49,7 @@ class Positions:
         scope = replace(self._outer(INIT), shapes=frozenset({"in", "scale"}))
         for computation in initial.chains:
             if computation is not None:
-                self.checker.check(computation, scope, starts=len(self.inputs) == 1)
+                self.checker.check(computation, scope, starts=len(self.inputs) <= 1)
 
     def main_layers(self, layers: Iterable[Computation]) -> None:
         """A main layer sees the whole state, `$z` being its own scale."""

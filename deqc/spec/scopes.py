@@ -18,6 +18,11 @@ from deqc.spec.names import check_name, did_you_mean
 from deqc.spec.placement import Placement
 from deqc.spec.walk import BRANCHING, BROKEN, expressions, nested
 
+_ELSEWHERE = {
+    "scale": "`scale.…` is readable in `main_layers`, `post_fuse_layers` and `init` only",
+    "from": "`from.…` is readable in `mapping_layers` only",
+    "to": "`to.…` is readable in `mapping_layers` only",
+}
 _STATE_HINT = "the state is read in `main_layers` and `head`"
 
 
@@ -38,6 +43,12 @@ class Scope:
         return replace(self, values={**self.values, **values})
 
 
+def _states(scope: Scope) -> list[str]:
+    """What reads the state, without `$`."""
+    alone = ["z"] if scope.one_state else []
+    return alone + ([f"z.{index}" for index in range(min(scope.states, 4))] if scope.states > 1 else [])
+
+
 @dataclass(frozen=True)
 class Checker:
     """Checks every computation of a spec against its scope."""
@@ -45,6 +56,7 @@ class Checker:
     placement: Placement
     problems: Problems
     unavailable: frozenset[str] = frozenset()  # values from sections that deqc does not offer yet
+    unread: bool = False  # whether the names of values are not known, their section being wrong
 
     def check(self, computation: Computation, scope: Scope, starts: bool) -> None:
         """Reports what is wrong with the names in it; `starts` says whether there is a value to start from."""
@@ -97,14 +109,14 @@ class Checker:
         name, index, span = reference.name, reference.index, reference.span
         if name == "z":
             self._state(reference, scope)
-        elif name in self.unavailable:
+        elif name in self.unavailable or (self.unread and name not in scope.values and name not in scope.hidden):
             return
         elif name not in scope.values:
             hidden = scope.hidden.get(name)
             near = did_you_mean(name, scope.values)
             if hidden is None and name in scope.numbers:
                 hidden = f"'{name}' is a number: read it as `${{{name}}}`"
-            readable = ", ".join(f"${one}" for one in scope.values)
+            readable = ", ".join(f"${one}" for one in (*scope.values, *_states(scope)))
             hint = hidden or (
                 f"did you mean '${near}'?" if near else f"readable here: {readable}" if readable else None
             )
@@ -129,10 +141,12 @@ class Checker:
         """A name in an expression, in the words of the evaluator, which sees only what is used."""
         readable = scope.numbers | scope.shapes | {"scales"}
         if name not in readable:
-            near = did_you_mean(name, readable)
+            elsewhere = _ELSEWHERE.get(name)
+            near = None if elsewhere or name in scope.values else did_you_mean(name, readable)
             guess = f"; did you mean '{near}'?" if near else ""
-            hint = f"'{name}' is a value: read it as `${name}`" if name in scope.values else None
-            hint = hint or f"readable here: {', '.join(sorted(readable))}"
+            hint = elsewhere or f"readable here: {', '.join(sorted(readable))}"
+            if name in scope.values:
+                hint = f"`${name}` reads the value; the sizes of what a step is given are read as `in.…`"
             self.problems.add("E052", span, f"unknown name '{name}' in an expression{guess}", hint=hint)
         elif name in scope.numbers and member is not None:
             self.problems.add("E053", span, f"'{name}' is a number and has no field '{member}'")

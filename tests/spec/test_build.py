@@ -157,7 +157,7 @@ def test_sizes_are_numbers_of_constants() -> None:
         ("[$x.y]", "'$x.y' is not a reference", "a value is read as `$name`, a scale of the state as `$z.0`"),
         ("[linear]", "linear needs 'out'", "write `{linear: …}`"),
         ("[conv2d]", "conv2d needs 'out' and 'kernel'", "write `{conv2d: {out: …, kernel: …}}`"),
-        ("[$y]", "there is no value '$y' here", "readable here: $x, $inject"),
+        ("[$y]", "there is no value '$y' here", "readable here: $x, $inject, $z"),
         ("[$injct]", "there is no value '$injct' here", "did you mean '$inject'?"),
         ("[$x.0]", "'$x' has no scales", "write `$x`; only `$z` has scales"),
         ("[$z.1]", "there is no scale 1", "scales count from 0: only `$z.0`"),

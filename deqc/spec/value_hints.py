@@ -1,0 +1,100 @@
+"""What to write instead of a value that the schema refuses, where what was meant can be told."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from deqc.fields import Kind
+from deqc.ops import STEPS
+from deqc.solvers import ADJOINTS, LINEAR_SOLVERS
+from deqc.spec.names import did_you_mean
+from deqc.spec.places import Path, node_at
+from deqc.spec.tree import Mapping, Node, Scalar, Sequence
+
+# Truth values of YAML 1.1.
+_TRUTH: Final = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+_REFERENCE: Final = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)\Z")
+_SIZES: Final = 'sizes are read as `in.…`, such as "${in.features}"'
+
+
+def value_hint(root: Mapping, path: Path, node: Node, message: str, choices: list[str]) -> str | None:
+    """The hint for the value at this path; `choices` are the words that may stand there."""
+    if path == ("input",):
+        return f"write a mapping of names to shapes: `{_inputs(node)}`"
+    if path in (("adjoint",), ("adjoint", "method")) and isinstance(node, Scalar) and node.value in LINEAR_SOLVERS:
+        return _linear_solver(root, str(node.value))
+    if isinstance(node, Scalar):
+        return _scalar(root, path, node, message, choices)
+    if "for each scale" in message:
+        return _PER_SCALE
+    if isinstance(node, Mapping) and "computations" in message:
+        return "write a list: `[…, …]`"
+    return None
+
+
+_PER_SCALE: Final = "with `scales:` a list has one entry for each scale"
+
+
+def of_linear_solver(root: Mapping, path: Path) -> bool:
+    """Whether the options there are those of a linear solver, written in the place of the adjoint's method."""
+    method = node_at(root, ("adjoint",)) if path == ("adjoint",) else None
+    name = method.get("method") if isinstance(method, Mapping) else None
+    return isinstance(name, Scalar) and name.value in LINEAR_SOLVERS and name.value not in ADJOINTS
+
+
+def _scalar(root: Mapping, path: Path, node: Scalar, message: str, choices: list[str]) -> str | None:
+    value = node.value
+    if isinstance(value, str):
+        near = did_you_mean(value, choices)
+        if near is not None:
+            return f"did you mean '{near}'?"
+        if "true, false" in message and value.lower() in _TRUTH:
+            return f"write `{_TRUTH[value.lower()]}`: in YAML 1.2 `{value}` is a word"
+        reference = _REFERENCE.match(value)
+        if reference is not None and "expression ${" in message:
+            return _number(root, reference[1])
+    if path[:1] == ("scales",) and len(path) == 2 and type(value) is int:
+        return f"a shape is a list: `scales: [[{value}], …]`, or for a single one `scale: [{value}]`"
+    if "for each scale" in message:
+        return _PER_SCALE
+    return _step(str(path[-1]), node) if path else None
+
+
+def _number(root: Mapping, name: str) -> str:
+    """A `$name` where a number is expected."""
+    sections = (root.get("input"), root.get("encoder"))
+    if name == "z" or any(isinstance(one, Mapping) and one.entry(name) is not None for one in sections):
+        return f"`${name}` is a value, and a number is wanted; {_SIZES}"
+    return f'a number is read as "${{{name}}}", in quotes'
+
+
+def _step(name: str, node: Scalar) -> str | None:
+    """A number as the only argument of a step that does not take one so."""
+    op = STEPS.get(name)
+    if op is None or type(node.value) not in (int, float):
+        return None
+    required = [one.name for one in op.fields if one.required]
+    if not required:
+        bare = next((one for one in op.fields if one.name == op.principal), None)
+        return f"its sizes follow from the value: write `{name}`" if bare and bare.kind is Kind.BOOL else None
+    given = "out" if "out" in required else required[0]
+    fields = ", ".join(f"{one}: {node.text if one == given else '…'}" for one in required)
+    return f"write `{{{name}: {{{fields}}}}}`"
+
+
+def _inputs(node: Node) -> str:
+    if isinstance(node, Scalar) and isinstance(node.value, str) and node.value.isidentifier():
+        return f"{{{node.value}: [4]}}"
+    items = node.items if isinstance(node, Sequence) else ()
+    sizes = [one.text for one in items if isinstance(one, Scalar) and type(one.value) is int]
+    return f"{{x: [{', '.join(sizes) if sizes and len(sizes) == len(items) else '4'}]}}"
+
+
+def _linear_solver(root: Mapping, name: str) -> str:
+    """The method of a linear system, written as that of the adjoint."""
+    section = root.get("adjoint")
+    entries = section.entries if isinstance(section, Mapping) else ()
+    options = [f"{one.name}: {one.value.text}" for one in entries if isinstance(one.value, Scalar)]
+    written = name if len(options) < 2 else f"{{{', '.join(options)}}}"
+    return f"{name} solves the linear system of `implicit`: write `adjoint: {{linear_solver: {written}}}`"
