@@ -137,7 +137,10 @@ class _Layers:
 def _layers(root: Mapping, reader: Reader) -> _Layers:
     key = root.entry("scales") or root.entry("scale")
     single = root.entry("scales") is None
-    layers = Layers(reader, reader.scale_count, single, root.span if key is None else key.key.span)
+    several = root.get("scales")
+    certain = isinstance(several, Sequence) and all(isinstance(one, Sequence) for one in several.items)
+    place = root.span if key is None else key.key.span
+    layers = Layers(reader, reader.scale_count, single, place, single or certain)
     found = _Layers()
 
     def attempt(read: Callable[[Entry | None], T], section: str) -> T | None:

@@ -18,6 +18,7 @@ from deqc.spec.tree import Entry, Mapping, Node, Scalar, Sequence
 MAX_DEPTH: Final = 64
 MAX_NODES: Final = 50_000
 MAX_PROBLEMS: Final = 100
+_EMPTY_ITEM: Final = "write a step after the dash, or remove it; where scales are not connected, write `null`"
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class Composer:
             if is_empty(item):
                 place = items[-1].span
                 dash = Span(place.file, place.line, max(1, place.column - 1), place.line, place.column)
-                self._problems.add("E013", dash, "an empty list item", hint="write `null` where nothing is meant")
+                self._problems.add("E013", dash, "an empty list item", hint=_EMPTY_ITEM)
                 items[-1] = _Found(Scalar(None, "", True, dash), dash, 1, 0)
         span = self._extent(event, item, items)
         return _Found(Sequence(tuple(i.node for i in items), span), span, self._weight - before, _height(items))

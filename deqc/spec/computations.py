@@ -67,7 +67,10 @@ def _reference(node: Scalar, reader: Reader) -> Step | Reference:
     found = _REFERENCE.match(str(node.value))
     if found is None:
         if is_scalar_expression(node):
+            read = re.match(r"\$\{\s*([A-Za-z][A-Za-z0-9_]*)", str(node.value))
             hint = "`${x}` is a number, for the fields of steps; `$x` is a value"
+            if read is not None and read[1] in reader.values:
+                hint = f"`${read[1]}` reads the value {read[1]}; `${{…}}` is a number, for the fields of steps"
             reader.problems.add("E042", node.span, "an expression is no step", hint=hint)
         else:
             hint = "a value is read as `$name`, a scale of the state as `$z.0`"
@@ -97,7 +100,9 @@ def _unknown(name: str, span: Span, reader: Reader) -> None:
     known = [*STEPS, *reader.signatures]
     head, colon, tail = name.partition(":")
     near = did_you_mean(name, known)
-    if colon and head in known:
+    if name.startswith("-"):
+        hint = f"write a space after the dash: `- {name.split()[0][1:] or '…'}`"
+    elif colon and head in known:
         hint = f"write a space after the colon: `{{{head}: {tail or '…'}}}`"
     elif name in reader.values:
         hint = f"`${name}` reads the value {name}"

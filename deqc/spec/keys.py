@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, MutableMapping
+from typing import Final
 
 from deqc.diagnostics import Problems, Related, Span
+from deqc.ops import STEPS
+from deqc.settings import SECTIONS
 from deqc.spec.scalars import resolve
 from deqc.spec.tree import Entry, Mapping, Node, Scalar
+
+_NULLABLE: Final = frozenset({"mapping_layers", "post_fuse_layers", "down", "up", "default"})
+_OPTIONAL: Final = frozenset(section.name for section in SECTIONS if not section.required)
+_FIELDS: Final = frozenset(one.name for op in STEPS.values() for one in op.fields if one.name not in STEPS)
+_PARAMS: Final = 3  # how deep the parameters of a block stand: blocks, the block, params
 
 
 def check(key: Node, span: Span, alias: bool, entries: MutableMapping[str, Entry], problems: Problems) -> Scalar | None:
@@ -38,11 +46,10 @@ def without_value(
 
     That stands at the place of the mistake, so that what follows from it is known as such.
     """
-    last = next(reversed(list(entries)), None)
+    written = list(entries)
     for key in empty:
-        problems.add(
-            "E013", key.span, f"{key.text!r} has no value", hint=_hint(key.text, flow, depth, key.text == last)
-        )
+        hint = _hint(key.text, written, flow, depth)
+        problems.add("E013", key.span, f"{key.text!r} has no value", hint=hint)
         name, colon, rest = key.text.partition(":")
         if name and colon and rest and key.plain and name not in [entry.name for entry in entries.values()]:
             meant = Scalar(name, name, True, key.span)
@@ -52,13 +59,25 @@ def without_value(
             entries[str(key.value)] = Entry(key, Scalar(None, "", True, key.span))
 
 
-def _hint(key: str, flow: bool, depth: int, last: bool) -> str:
-    """The likeliest way to mend a key without a value."""
+def _hint(key: str, written: list[str], flow: bool, depth: int) -> str:
+    """The likeliest way to mend a key without a value; `written` are all keys of its mapping."""
+    op = STEPS.get(key) if depth > 0 else None
     name, colon, rest = key.partition(":")
     if name and colon and rest:
         return f"write a space after the colon: `{name}: {rest}`"
-    if flow and depth > 0:
+    fields = op is not None and any(one.required for one in op.fields)
+    if flow and depth > 0 and not fields and key not in _FIELDS:
         return f"a step without fields is written without braces: `{key}`"
-    if depth > 0 and not last:
+    first = STEPS.get(written[0])
+    if op is not None and first is not None and first is not op and key not in [one.name for one in first.fields]:
+        return f"two steps in one mapping: write each as an entry of its own, `- {written[0]}: …` and `- {key}`"
+    if depth > 0 and key != written[-1]:
         return f"indent what belongs to {key!r} further than {key!r} itself"
-    return "write a value after the colon, or `null`"
+    if op is not None and not fields:
+        return f"a step without fields is written without a colon: `{key}`"
+    if key in _NULLABLE:
+        return "write a value after the colon, or `null`"
+    if depth == _PARAMS and op is None:
+        return "write a value after the colon; a parameter of a block that has to be given is `null`"
+    removable = depth == 0 and key in _OPTIONAL
+    return "write a value after the colon, or remove the key" if removable else "write a value after the colon"

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deqc.diagnostics import Related, Span
+from deqc.ops import STEPS
 from deqc.settings import MOST_SCALES
 from deqc.spec.computations import computation
 from deqc.spec.model import Computation, Initial, Step
+from deqc.spec.names import did_you_mean
+from deqc.spec.places import covered
 from deqc.spec.reader import Reader
 from deqc.spec.tree import Entry, Mapping, Node, Scalar, Sequence
 
@@ -27,6 +30,7 @@ class Layers:
     count: int
     single: bool
     scales: Span  # of the key `scale` or `scales`
+    certain: bool = True  # whether each entry of `scales` is a shape
 
     def main(self, entry: Entry | None) -> tuple[Computation, ...]:
         """The main layers; raises BrokenError."""
@@ -49,9 +53,10 @@ class Layers:
             return self._rule(diagonal, *(None if one is None else self._optional(one) for one in (down, up)))
         if not isinstance(node, Sequence):
             raise BrokenError
-        self._counted(len(node.items), entry, "row", "rows")
+        rows_hint = "a row holds the layers out of one scale, one entry for each scale that they lead to"
+        self._counted(len(node.items), entry, "row", "rows", rows_hint)
         for index, row in enumerate(node.items):
-            if isinstance(row, Sequence) and len(row.items) != self.count:
+            if isinstance(row, Sequence) and len(row.items) != self.count and self.certain:
                 self._wrong_row(entry, row, index)
         rows = [row.items if isinstance(row, Sequence) else () for row in node.items]
         return tuple(tuple(self._optional(one) for one in row) for row in rows)
@@ -71,8 +76,20 @@ class Layers:
         node = entry.value
         if isinstance(node, Scalar) and node.value in ("zeros", "step"):
             return Initial(str(node.value), (), node.span)
+        if isinstance(node, Scalar) and self._misspelt(node):
+            raise BrokenError
         entries = (self._read(node),) if self.single else tuple(self._optional(one) for one in self._per_scale(entry))
         return Initial("chains", entries, node.span)
+
+    def _misspelt(self, node: Scalar) -> bool:
+        """Whether a single word is none of the steps but nearly a way to start; says so."""
+        word = node.value
+        if not isinstance(word, str) or word in STEPS or word in self.reader.signatures:
+            return False
+        near = did_you_mean(word, ("zeros", "step"))
+        if near is not None and not covered(self.reader.problems, node.span):
+            self.reader.problems.add("E042", node.span, f"there is no step '{word}'", hint=f"did you mean '{near}'?")
+        return near is not None
 
     def head(self, entry: Entry | None) -> Computation | None:
         """The output, None where it is the state; raises BrokenError."""
@@ -91,7 +108,8 @@ class Layers:
         if not isinstance(node, Sequence):
             raise BrokenError
         if node.items:
-            self._counted(len(node.items), entry, "entry", "entries")
+            chain_hint = "under `scales:` a list holds one computation a scale; a chain is a list inside it"
+            self._counted(len(node.items), entry, "entry", "entries", chain_hint)
         return node.items
 
     def _read(self, node: Node) -> Computation:
@@ -104,23 +122,19 @@ class Layers:
         scales = range(self.count)
         return tuple(tuple(same if to == start else down if to > start else up for to in scales) for start in scales)
 
-    def _counted(self, found: int, entry: Entry, one: str, many: str) -> None:
-        if found != self.count:
+    def _counted(self, found: int, entry: Entry, one: str, many: str, hint: str) -> None:
+        """Reports a wrong number of entries at the key, unless the number of scales is itself in doubt."""
+        if found != self.count and self.certain:
             message = f"{entry.name} has {_counted(found, one, many)} for {_counted(self.count, 'scale', 'scales')}"
-            hint = "under `scales:` a list holds one computation a scale; a chain is a list inside it"
-            self._wrong(entry, message, hint)
+            related = [Related(self.scales, "the scales")]
+            self.reader.problems.add("E026", entry.key.span, message, hint=hint, related=related)
 
     def _wrong_row(self, entry: Entry, row: Sequence, index: int) -> None:
         message = (
             f"row {index} of {entry.name} has {_counted(len(row.items), 'entry', 'entries')} for {self.count} scales"
         )
-        related = [Related(row.span, "this row"), Related(self.scales, "the scales")]
-        self.reader.problems.add("E026", entry.key.span, message, hint="null is no connection", related=related)
-
-    def _wrong(self, entry: Entry, message: str, hint: str | None) -> None:
-        self.reader.problems.add(
-            "E026", entry.key.span, message, hint=hint, related=[Related(self.scales, "the scales")]
-        )
+        related = [Related(entry.key.span, "in this matrix"), Related(self.scales, "the scales")]
+        self.reader.problems.add("E026", row.span, message, hint="null is no connection", related=related)
 
 
 def _counted(number: int, one: str, many: str) -> str:

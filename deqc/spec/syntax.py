@@ -82,6 +82,9 @@ def _unquoted_expression(fault: _Fault, problems: Problems) -> None:
     place = fault.here()
     span = Span(place.file, place.line, place.column - 1, place.line, place.column + len(shown))
     hint = f'write "${shown}"'
+    name = re.fullmatch(r"\{\s*([A-Za-z]\w*)\s*\}", shown)
+    if name is not None and re.search(r"[\[,]\s*\$$", fault.before):  # an entry of a list, where a value may stand
+        hint += f" for a number, `${name[1]}` for a value"
     problems.add("E004", span, "inside `{…}` and `[…]` an expression is written in quotes", hint=hint)
 
 
@@ -108,6 +111,10 @@ def _colon(fault: _Fault, problems: Problems) -> None:
 
 def _no_colon(fault: _Fault, problems: Problems) -> None:
     hint = "write `key: value`, with a space after the colon"
+    written = fault.text[(fault.opening or fault.mark).index :]
+    if entry := re.match(r"-([\w$\[{][^\r\n]{0,40})", written):
+        problems.add("E004", fault.start(), "an entry of a list without a space", hint=f"write `- {entry[1].rstrip()}`")
+        return
     problems.add("E004", fault.start(), "a key without ':'", hint=hint)
 
 

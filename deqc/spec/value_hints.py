@@ -78,6 +78,8 @@ def _step(name: str, node: Scalar) -> str | None:
     if not required:
         bare = next((one for one in op.fields if one.name == op.principal), None)
         return f"its sizes follow from the value: write `{name}`" if bare and bare.kind is Kind.BOOL else None
+    if op.principal is not None:
+        return None  # it takes numbers, but not this one
     given = "out" if "out" in required else required[0]
     fields = ", ".join(f"{one}: {node.text if one == given else '…'}" for one in required)
     return f"write `{{{name}: {{{fields}}}}}`"

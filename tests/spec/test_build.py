@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,7 +154,8 @@ def test_sizes_are_numbers_of_constants() -> None:
         ("[x]", "there is no step 'x'", "`$x` reads the value x"),
         ("['linear:64']", "there is no step 'linear:64'", "write a space after the colon: `{linear: 64}`"),
         ("[step]", "there is no step 'step'", "`step` stands alone: `init: step`"),
-        ("['${x}']", "an expression is no step", "`${x}` is a number, for the fields of steps; `$x` is a value"),
+        ("['${x}']", "an expression is no step", "`$x` reads the value x; `${…}` is a number, for the fields of steps"),
+        ("['${w}']", "an expression is no step", "`${x}` is a number, for the fields of steps; `$x` is a value"),
         ("[$x.y]", "'$x.y' is not a reference", "a value is read as `$name`, a scale of the state as `$z.0`"),
         ("[linear]", "linear needs 'out'", "write `{linear: …}`"),
         ("[conv2d]", "conv2d needs 'out' and 'kernel'", "write `{conv2d: {out: …, kernel: …}}`"),
@@ -372,17 +374,20 @@ def test_rows_are_sources() -> None:
             "mapping_layers has 1 row for 2 scales",
             "mapping_layers",
         ),
-        (
-            several("[tanh, tanh]", "mapping_layers: [[identity, null], [null]]"),
-            "row 1 of mapping_layers has 1 entry for 2 scales",
-            "mapping_layers",
-        ),
     ],
 )
 def test_wrong_counts_are_told_at_the_key(text: str, message: str, mark: str) -> None:
     told = only(text)
     assert (told.code, told.message, marked(text, told)) == ("E026", message, mark)
     assert told.related[-1].span.line == 4
+
+
+def test_a_row_of_wrong_length_is_told_at_the_row() -> None:
+    text = several("[tanh, tanh]", "mapping_layers: [[identity, null], [null]]")
+    told = only(text)
+    assert (told.code, told.message) == ("E026", "row 1 of mapping_layers has 1 entry for 2 scales")
+    assert marked(text, told) == "[null]"
+    assert [marked(text, replace(told, span=other.span)) for other in told.related] == ["mapping_layers", "scales"]
 
 
 def test_wrong_entries_are_told_at_the_entry() -> None:

@@ -186,8 +186,8 @@ def test_mistakes(text: str, expected: list[str]) -> None:
         ("a:\n  - conv2d:\n    out: 3\n    kernel: 3", "indent what belongs to 'conv2d' further than 'conv2d' itself"),
         ("a: {out: ${width}}", 'write "${width}"'),
         ("a:\n\tb: 1", "YAML is indented with spaces"),
-        ("head:\nsolver: newton", "write a value after the colon, or `null`"),
-        ("a:\n  b: 1\n  c:", "write a value after the colon, or `null`"),
+        ("head:\nsolver: newton", "write a value after the colon, or remove the key"),
+        ("a:\n  b: 1\n  c:", "write a value after the colon"),
         ("1: a", "write '1' in quotes"),
     ],
 )
