@@ -20,14 +20,10 @@ NORMS = (
     + "input: {x: [6]}\nscale: [6]\nmain_layers: [layer_norm, {linear: 6}, rms_norm, {sum: [identity, $x]}, tanh]\n"
 )
 POOL = "{max_pool2d: {kernel: 3, stride: 1, padding: 1}}"  # an op without a rule
-IMAGE = (
-    HEAD
-    + f"input: {{x: [4, 6, 6]}}\nscale: [4, 6, 6]\nmain_layers: [{POOL}, {{group_norm: 2}}, {{sum: [identity, $x]}}, tanh]\n"
-)
-START = (
-    HEAD
-    + "input: {x: [4]}\nscale: [4]\ninit: [zeros, {plus: 1}]\nmain_layers: [tanh, {times: 0.5}, {sum: [identity, $x]}]\n"
-)
+IMAGE = HEAD + "input: {x: [4, 6, 6]}\nscale: [4, 6, 6]\n"
+IMAGE += f"main_layers: [{POOL}, {{group_norm: 2}}, {{sum: [identity, $x]}}, tanh]\n"
+START = HEAD + "input: {x: [4]}\nscale: [4]\ninit: [zeros, {plus: 1}]\n"
+START += "main_layers: [tanh, {times: 0.5}, {sum: [identity, $x]}]\n"
 NULL = (
     HEAD
     + """\
