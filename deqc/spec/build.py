@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from deqc.diagnostics import Problems, Severity, Span
+from deqc.settings import SECTIONS
 from deqc.spec import methods, sections
 from deqc.spec.blocks import blocks, signatures
 from deqc.spec.layers import BrokenError, Layers
 from deqc.spec.model import Adjoint, Block, Computation, Initial, Solver, Spec
-from deqc.spec.names import check_class_name
+from deqc.spec.names import check_class_name, did_you_mean
 from deqc.spec.placement import Placement
 from deqc.spec.positions import Positions
 from deqc.spec.reader import Reader
@@ -26,7 +27,8 @@ from deqc.spec.tree import Entry, Mapping, Scalar, Sequence, walk
 
 T = TypeVar("T")
 Encoder = tuple[tuple[str, Computation], ...]
-_APART = ("description", "solver", "adjoint")  # the sections that lowering does not look at
+# The sections that lowering does not look at, with those that deqc does not offer yet.
+_APART = ("name", "description", "solver", "adjoint", "loss", "time", "jacobian_regularization")
 
 
 def build(root: Mapping, problems: Problems) -> Spec | None:
@@ -58,14 +60,13 @@ def build(root: Mapping, problems: Problems) -> Spec | None:
         or layers.main is None
         or layers.mapping is None
         or layers.initial is None
-        or name is None
         or inputs is None
         or scales is None
     ):
         problems.add("E022", root.span, "the spec cannot be read")
         return None
     return Spec(
-        name=name,
+        name=name or "Model",  # where it is wrong, that has been told
         description=description,
         kind="deq",
         constants=reader.constants,
@@ -100,7 +101,8 @@ def _lowerable(root: Mapping, problems: Problems) -> bool:
     """Whether everything that lowering looks at is right."""
     if not problems.errors:
         return True
-    apart = [entry for entry in root if entry.name in _APART]
+    known = {section.name for section in SECTIONS}.union(_APART)
+    apart = [entry for entry in root if did_you_mean(entry.name, known) in _APART]
 
     def inside(span: Span) -> bool:
         return any(entry.key.span <= span and span.end <= entry.value.span.end for entry in apart)

@@ -15,6 +15,7 @@ from deqc.spec.tree import Mapping, Node, Scalar, Sequence
 # Truth values of YAML 1.1.
 _TRUTH: Final = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _REFERENCE: Final = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)\Z")
+_NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?\Z")
 _SIZES: Final = 'sizes are read as `in.…`, such as "${in.features}"'
 
 
@@ -22,8 +23,8 @@ def value_hint(root: Mapping, path: Path, node: Node, message: str, choices: lis
     """The hint for the value at this path; `choices` are the words that may stand there."""
     if path == ("input",):
         return f"write a mapping of names to shapes: `{_inputs(node)}`"
-    if path in (("adjoint",), ("adjoint", "method")) and isinstance(node, Scalar) and node.value in LINEAR_SOLVERS:
-        return _linear_solver(root, str(node.value))
+    if path in (("adjoint",), ("adjoint", "method")) and _is_linear_solver(node):
+        return _linear_solver(root, node)
     if isinstance(node, Scalar):
         return _scalar(root, path, node, message, choices)
     if "for each scale" in message:
@@ -39,8 +40,11 @@ _PER_SCALE: Final = "with `scales:` a list has one entry for each scale"
 def of_linear_solver(root: Mapping, path: Path) -> bool:
     """Whether the options there are those of a linear solver, written in the place of the adjoint's method."""
     method = node_at(root, ("adjoint",)) if path == ("adjoint",) else None
-    name = method.get("method") if isinstance(method, Mapping) else None
-    return isinstance(name, Scalar) and name.value in LINEAR_SOLVERS and name.value not in ADJOINTS
+    return isinstance(method, Mapping) and _is_linear_solver(method.get("method"))
+
+
+def _is_linear_solver(node: Node | None) -> bool:
+    return isinstance(node, Scalar) and node.value in LINEAR_SOLVERS.keys() - ADJOINTS.keys() - {"auto"}
 
 
 def _scalar(root: Mapping, path: Path, node: Scalar, message: str, choices: list[str]) -> str | None:
@@ -51,11 +55,16 @@ def _scalar(root: Mapping, path: Path, node: Scalar, message: str, choices: list
             return f"did you mean '{near}'?"
         if "true, false" in message and value.lower() in _TRUTH:
             return f"write `{_TRUTH[value.lower()]}`: in YAML 1.2 `{value}` is a word"
+        if not node.plain and "number" in message and _NUMBER.match(value):
+            return f"remove the quotes: {value} is a number, '{value}' is text"
         reference = _REFERENCE.match(value)
         if reference is not None and "expression ${" in message:
             return _number(root, reference[1])
+    if isinstance(value, float) and value.is_integer() and "a whole number" in message:
+        return f"write {int(value)}, without a point or an exponent"
     if path[:1] == ("scales",) and len(path) == 2 and type(value) is int:
-        return f"a shape is a list: `scales: [[{value}], …]`, or for a single one `scale: [{value}]`"
+        sizes = _sizes(node_at(root, ("scales",))) or node.text
+        return f"a shape is a list: `scales: [[{value}], …]`, or for a single one `scale: [{sizes}]`"
     if "for each scale" in message:
         return _PER_SCALE
     return _step(str(path[-1]), node) if path else None
@@ -88,15 +97,21 @@ def _step(name: str, node: Scalar) -> str | None:
 def _inputs(node: Node) -> str:
     if isinstance(node, Scalar) and isinstance(node.value, str) and node.value.isidentifier():
         return f"{{{node.value}: [4]}}"
+    return f"{{x: [{_sizes(node) or '4'}]}}"
+
+
+def _sizes(node: Node) -> str | None:
+    """The sizes of a shape as they are written; None if it is something else, or too long to be shown."""
     items = node.items if isinstance(node, Sequence) else ()
     sizes = [one.text for one in items if isinstance(one, Scalar) and type(one.value) is int]
-    return f"{{x: [{', '.join(sizes) if sizes and len(sizes) == len(items) else '4'}]}}"
+    return ", ".join(sizes) if len(sizes) == len(items) and 0 < len(sizes) <= 4 else None
 
 
-def _linear_solver(root: Mapping, name: str) -> str:
+def _linear_solver(root: Mapping, method: Node) -> str:
     """The method of a linear system, written as that of the adjoint."""
     section = root.get("adjoint")
     entries = section.entries if isinstance(section, Mapping) else ()
     options = [f"{one.name}: {one.value.text}" for one in entries if isinstance(one.value, Scalar)]
+    name = method.text if isinstance(method, Scalar) else "…"
     written = name if len(options) < 2 else f"{{{', '.join(options)}}}"
     return f"{name} solves the linear system of `implicit`: write `adjoint: {{linear_solver: {written}}}`"
