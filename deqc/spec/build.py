@@ -109,7 +109,9 @@ def _lowerable(root: Mapping, problems: Problems) -> bool:
 
     # Through an alias, what stands in one section may be used in another.
     shared = any(inside(node.span) for entry in root if entry not in apart for node in walk(entry.value))
-    return not shared and all(inside(one.span) for one in problems.found if one.severity is Severity.ERROR)
+    errors = [one for one in problems.found if one.severity is Severity.ERROR]
+    # A missing section is told at the first key, whichever that is.
+    return not shared and all(inside(one.span) and one.code != "E021" for one in errors)
 
 
 def _reader(root: Mapping, problems: Problems) -> Reader:
