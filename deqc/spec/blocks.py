@@ -47,7 +47,7 @@ def blocks(section: Node | None, reader: Reader) -> dict[str, Block]:
 
 def _declared(entry: Entry, constants: Map[str, Number], problems: Problems) -> Parameter:
     """A parameter's name and type; a null default of a value means that it may be left out."""
-    if check_name(entry.name, entry.key.span, "a parameter", problems) and entry.name in constants:
+    if check_name(entry.name, entry.key.span, "a parameter", problems, path=True) and entry.name in constants:
         problems.add("E044", entry.key.span, f"'{entry.name}' is a constant already and cannot name a parameter")
     default: Node | None = entry.value
     type_: str | None = None
