@@ -157,7 +157,11 @@ class ConvToy(nn.Module):
             image: (B, 3, 16, 16).
             z0: Where the solve starts, shaped as `z_star` of `solve`; by default zeros.
             depth: Applies f that many times instead of solving, with ordinary gradients.
+
+        Raises:
+            ValueError: A sample of an input or of z0 has another shape, or depth is negative.
         """
+        # in low precision a solve never reaches its tolerance
         if torch.is_autocast_enabled(image.device.type):
             with torch.autocast(image.device.type, enabled=False):
                 return self.forward(*self._cast(image), z0=z0, depth=depth)
@@ -168,6 +172,7 @@ class ConvToy(nn.Module):
 
     def solve(self, image: Tensor, *, z0: State | None = None, depth: int | None = None) -> Solution:
         """The equilibrium and all that is known about it, arguments as in `forward`."""
+        # in low precision a solve never reaches its tolerance
         if torch.is_autocast_enabled(image.device.type):
             with torch.autocast(image.device.type, enabled=False):
                 return self.solve(*self._cast(image), z0=z0, depth=depth)

@@ -115,7 +115,11 @@ class Dense(nn.Module):
             x: (B, 32).
             z0: Where the solve starts, shaped as `z_star` of `solve`; by default zeros.
             depth: Applies f that many times instead of solving, with ordinary gradients.
+
+        Raises:
+            ValueError: A sample of an input or of z0 has another shape, or depth is negative.
         """
+        # in low precision a solve never reaches its tolerance
         if torch.is_autocast_enabled(x.device.type):
             with torch.autocast(x.device.type, enabled=False):
                 return self.forward(*self._cast(x), z0=z0, depth=depth)
@@ -126,6 +130,7 @@ class Dense(nn.Module):
 
     def solve(self, x: Tensor, *, z0: State | None = None, depth: int | None = None) -> Solution:
         """The equilibrium and all that is known about it, arguments as in `forward`."""
+        # in low precision a solve never reaches its tolerance
         if torch.is_autocast_enabled(x.device.type):
             with torch.autocast(x.device.type, enabled=False):
                 return self.solve(*self._cast(x), z0=z0, depth=depth)

@@ -206,7 +206,11 @@ class MultiScaleSkipToy(nn.Module):
             x: (B, 4).
             z0: Where the solve starts, shaped as `z_star` of `solve`; by default what the inputs give.
             depth: Applies f that many times instead of solving, with ordinary gradients.
+
+        Raises:
+            ValueError: A sample of an input or of z0 has another shape, or depth is negative.
         """
+        # in low precision a solve never reaches its tolerance
         if torch.is_autocast_enabled(x.device.type):
             with torch.autocast(x.device.type, enabled=False):
                 return self.forward(*self._cast(x), z0=z0, depth=depth)
@@ -217,6 +221,7 @@ class MultiScaleSkipToy(nn.Module):
 
     def solve(self, x: Tensor, *, z0: State | None = None, depth: int | None = None) -> Solution:
         """The equilibrium and all that is known about it, arguments as in `forward`."""
+        # in low precision a solve never reaches its tolerance
         if torch.is_autocast_enabled(x.device.type):
             with torch.autocast(x.device.type, enabled=False):
                 return self.solve(*self._cast(x), z0=z0, depth=depth)

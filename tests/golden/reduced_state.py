@@ -140,7 +140,11 @@ class ReducedState(nn.Module):
             image: (B, 1, 28, 28).
             z0: Where the solve starts, shaped as `z_star` of `solve`; by default what the inputs give.
             depth: Applies f that many times instead of solving, with ordinary gradients.
+
+        Raises:
+            ValueError: A sample of an input or of z0 has another shape, or depth is negative.
         """
+        # in low precision a solve never reaches its tolerance
         if torch.is_autocast_enabled(image.device.type):
             with torch.autocast(image.device.type, enabled=False):
                 return self.forward(*self._cast(image), z0=z0, depth=depth)
@@ -152,6 +156,7 @@ class ReducedState(nn.Module):
 
     def solve(self, image: Tensor, *, z0: State | None = None, depth: int | None = None) -> Solution:
         """The equilibrium and all that is known about it, arguments as in `forward`."""
+        # in low precision a solve never reaches its tolerance
         if torch.is_autocast_enabled(image.device.type):
             with torch.autocast(image.device.type, enabled=False):
                 return self.solve(*self._cast(image), z0=z0, depth=depth)
