@@ -36,7 +36,7 @@ def fuse_sources(program: Program) -> Program:
         for m in group
     }
     whole: dict[int, Node] = {}
-    notes: list[str] = []
+    notes = _apart(live, moving, nodes, stacks)
 
     def visit(builder: Builder, node: Node, operands: tuple[Node, ...]) -> Node:
         group = stacks.get(node)
@@ -50,7 +50,7 @@ def fuse_sources(program: Program) -> Program:
                 out = "features" if node.op == "linear" else "channels"
                 total = whole[id(group)].type.shape[-1 if node.op == "linear" else 0]
                 notes.append(
-                    f"fuse_sources: {len(group)} {node.op} layers on {node.operands[0].hint or node.operands[0].op} "
+                    f"fuse_sources: {len(group)} {node.op} layers on {_called(node.operands[0])} "
                     f"run as one with {total} {out}"
                 )
             return _slice(builder, group, node, whole[id(group)])
@@ -64,6 +64,26 @@ def fuse_sources(program: Program) -> Program:
         return member.operands[1:]  # weights and biases, unchanged by this pass
 
     return noted(rebuild(program, visit), *notes)
+
+
+def _called(node: Node) -> str:
+    return node.hint or node.op
+
+
+def _apart(
+    live: set[Node], moving: frozenset[Node], nodes: tuple[Node, ...], stacks: dict[Node, list[Node]]
+) -> list[str]:
+    """Why convolutions that share a source do not all run as one."""
+    found: dict[Node, list[Node]] = {}
+    for node in nodes:
+        if node.op == "conv2d" and node in live and node in moving:
+            found.setdefault(node.operands[0], []).append(node)
+    counts = {x: (sum(n not in stacks for n in group), len(group)) for x, group in found.items()}
+    return [
+        f"fuse_sources: {apart} of {count} conv2d layers on {_called(x)} run apart: geometry or groups differ"
+        for x, (apart, count) in counts.items()
+        if apart and count > 1
+    ]
 
 
 def _plain(node: Node, moving: frozenset[Node]) -> bool:

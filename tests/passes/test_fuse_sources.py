@@ -125,7 +125,9 @@ def test_slices_put_together_again_go() -> None:
     ],
 )
 def test_convolutions_of_one_geometry(layers: tuple[str, ...], count: int) -> None:
-    expected = [f"{count} conv2d layers on z run as one with {4 * count} channels"] if count else []
+    apart = f"{len(layers) - count} of {len(layers)} conv2d layers on z run apart: geometry or groups differ"
+    expected = [apart] if count < len(layers) else []
+    expected += [f"{count} conv2d layers on z run as one with {4 * count} channels"] if count else []
     assert stacked(conv(*layers)) == expected
 
 
@@ -138,7 +140,7 @@ mapping_layers:
   - [{conv2d: {out: 2, kernel: 3}}, {conv2d: {out: 2, kernel: 3, stride: 2}}]
   - [null, identity]
 """
-    assert not stacked(text)
+    assert [note.partition(":")[0] for note in stacked(text)] == ["2 of 2 conv2d layers on h0 run apart"]
 
 
 def test_no_activation_is_lifted_past_the_result() -> None:
@@ -148,4 +150,5 @@ def test_no_activation_is_lifted_past_the_result() -> None:
 
 def test_paddings_differ_though_sizes_do_not() -> None:
     layers = ", ".join(f"{{conv2d: {{out: 4, kernel: 1, stride: 4, padding: {p}}}}}" for p in (0, 1))
-    assert not stacked(f"input: {{x: [1]}}\nscale: [4, 6, 6]\nmain_layers: [{{sum: [{layers}]}}, {{upsample: 3}}]")
+    text = f"input: {{x: [1]}}\nscale: [4, 6, 6]\nmain_layers: [{{sum: [{layers}]}}, {{upsample: 3}}]"
+    assert stacked(text) == ["2 of 2 conv2d layers on z run apart: geometry or groups differ"]
