@@ -82,10 +82,8 @@ class _Planner:
         f = self._function((program.f,), lambda b: b.code(program.f), wishes=self.names)
         encode = self._encode()
         weights = self._weights()
-        start = self._method((program.start,), lambda b: b.code(program.start)) if program.start else ()  # type: ignore[arg-type]
-        head: Lines = ()
-        if program.head is not None:
-            head = self._head(program.head)
+        start = self._value(program.start) if program.start is not None else ()
+        head = self._value(program.head, {program.solution: Text("z")}) if program.head is not None else ()
         sections = self._sections()
         code = "\n".join([*self.texts, *f, *weights, *head, *start, *encode])
         return Plan(
@@ -224,8 +222,8 @@ class _Planner:
         roots = self.program.boundary
         return self._method(roots, lambda b: call("Weights", *(b.code(n) for n in roots)))
 
-    def _head(self, head: Node) -> Lines:
-        return self._method((head,), lambda b: b.code(head), {self.program.solution: Text("z")})
+    def _value(self, root: Node, extra: dict[Node, Code] | None = None) -> Lines:
+        return self._method((root,), lambda block: block.code(root), extra)
 
     def _reads_inputs(self, root: Node) -> bool:
         return any(n.op == "input" for n in reachable((root,), frozenset(self.encoded)))

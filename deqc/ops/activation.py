@@ -18,8 +18,8 @@ class Derivative(Op):
 
     def __init__(self, activation: Activation) -> None:
         self.activation = activation
-        self.name = f"{activation.name}_derivative"  # type: ignore[misc]
-        self.summary = f"The derivative of {activation.name}."  # type: ignore[misc]
+        self.name = f"{activation.name}_derivative"
+        self.summary = f"The derivative of {activation.name}."
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """Written from x or from y, whichever is cheaper."""
@@ -34,7 +34,7 @@ class Activation(Op):
     torch_name: ClassVar[str]  # "torch.tanh", "F.relu"
 
     def __init__(self) -> None:
-        self.companions = (Derivative(self),)  # type: ignore[misc]
+        self.companions = (Derivative(self),)
 
     def arguments(self, attributes: Attributes) -> tuple[object, ...]:
         """The constants that follow x in the call."""

@@ -63,8 +63,8 @@ class Make(Protocol):
 class Op:
     """One operation of the IR; those with `step = True` are also steps of the language."""
 
-    name: ClassVar[str]
-    summary: ClassVar[str]
+    name: str
+    summary: str
     step: ClassVar[bool] = True
     fields: ClassVar[tuple[Field, ...]] = ()
     principal: ClassVar[str | None] = None
@@ -72,10 +72,11 @@ class Op:
     elementwise: ClassVar[bool] = False  # of one operand: commutes with slices and concatenation
     zero_preserving: ClassVar[bool] = False  # op(0) = 0
     pure: ClassVar[bool] = True  # equal operands give equal values: may be shared
-    rows: ClassVar[bool] = True  # as part of a vjp, takes a row axis after the batch
+    rows: bool = True  # as part of a vjp, takes a row axis after the batch
     repeats: ClassVar[bool] = False  # its code writes an operand more than once: operands must be names
-    function: ClassVar[str | None] = None  # the module-level function that its code calls, if any
-    companions: ClassVar[tuple[Op, ...]] = ()  # ops that only its adjoint uses
+    function: str | None = None  # the module-level function that its code calls, if any
+    has_rule: ClassVar[bool] = True  # whether `adjoint` knows the derivative of every use
+    companions: tuple[Op, ...] = ()  # ops that only its adjoint uses
 
     def layer(self, attributes: Attributes, x: Type) -> Layer | None:
         """The layer with this op's parameters, or None."""
@@ -96,8 +97,6 @@ class Op:
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """The code of generated modules."""
         raise NotImplementedError(self.name)
-
-    has_rule: ClassVar[bool] = True
 
     def rule(self, node: Value) -> bool:
         """Whether `adjoint` knows the derivative of this use; else torch's autograd does it."""

@@ -22,10 +22,10 @@ class Scale(Op):
 
     def __init__(self, norm: Normalization) -> None:
         self.norm = norm
-        self.name = f"{norm.name}_scale"  # type: ignore[misc]
-        self.summary = f"What {norm.name} multiplies by."  # type: ignore[misc]
-        self.function = f"_{norm.name}_scale" if norm.channels else None  # type: ignore[misc]
-        self.rows = norm.rows  # type: ignore[misc]
+        self.name = f"{norm.name}_scale"
+        self.summary = f"What {norm.name} multiplies by."
+        self.function = f"_{norm.name}_scale" if norm.channels else None
+        self.rows = norm.rows
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
         """Sizes of 1 where it is shared."""
@@ -43,10 +43,10 @@ class Pull(Op):
 
     def __init__(self, norm: Normalization) -> None:
         self.norm = norm
-        self.name = f"{norm.name}_pull"  # type: ignore[misc]
-        self.summary = f"The cotangent of the input of {norm.name}."  # type: ignore[misc]
-        self.function = f"_{norm.name}_pull"  # type: ignore[misc]
-        self.rows = norm.rows  # type: ignore[misc]
+        self.name = f"{norm.name}_pull"
+        self.summary = f"The cotangent of the input of {norm.name}."
+        self.function = f"_{norm.name}_pull"
+        self.rows = norm.rows
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """A call of the module's own function of that name."""
@@ -60,7 +60,7 @@ class Normalization(Op):
     channels: ClassVar[bool] = False  # whether gain and shift go by channel, else by feature
 
     def __init__(self) -> None:
-        self.companions = (Scale(self), Pull(self))  # type: ignore[misc]
+        self.companions = (Scale(self), Pull(self))
 
     def scale_type(self, attributes: Attributes, x: Type) -> Type:
         """The type of the scale."""
