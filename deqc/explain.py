@@ -59,8 +59,8 @@ def _shapes(compilation: Compilation) -> Iterator[tuple[str, ...]]:
     for k, node in enumerate(program.hidden):
         yield f"h_{k}", str(node.type)
     yield "state", f"(B, {program.size})"
-    if program.head is not None:
-        yield "output", str(program.head.type)
+    for name, node in zip(program.output_names or ("",), program.outputs, strict=False):
+        yield f"output {name}".rstrip(), str(node.type)
 
 
 def _parameters(compilation: Compilation) -> Iterator[tuple[str, ...]]:
@@ -90,8 +90,8 @@ def _costs(compilation: Compilation) -> Iterator[tuple[str, ...]]:
         stop = frozenset(program.boundary) | frozenset(derivatives.shared) | {derivatives.u}
         yield "linearize, once a backward", *_cost(tuple(reachable(derivatives.shared, frozenset(program.boundary))))
         yield "(df/dz)^T u", *_cost(tuple(reachable((derivatives.vjp,), stop)))
-    if program.head is not None:
-        yield "head", *_cost(tuple(reachable((program.head,), before)))
+    if program.outputs:
+        yield "head", *_cost(tuple(reachable(program.outputs, before)))
 
 
 def _cost(nodes: Sequence[Node]) -> tuple[str, str]:

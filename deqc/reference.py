@@ -67,7 +67,7 @@ def solve(program: Program, state: Mapping[str, Tensor], inputs: tuple[Tensor, .
 
 def output(program: Program, z: Tensor, given: Mapping[Node, Tensor]) -> tuple[Tensor, ...]:
     """What `forward` returns at the packed state z."""
-    if program.head is not None:
-        return evaluate(program, (program.head,), {**given, program.solution: z})
+    if program.outputs:
+        return evaluate(program, program.outputs, {**given, program.solution: z})
     unpack = OPS["unpack"].meaning
     return tuple(unpack(torch, {"start": s.start, "stop": s.stop, "shape": s.shape}, z) for s in program.scales)

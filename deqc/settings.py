@@ -189,9 +189,9 @@ SECTIONS: Final = (
     ),
     Section(
         "head",
-        "The output computed from the solution z*. With one scale it starts from z*, with several it begins with "
-        "`$z.0` or the like. Absent: the output is z* itself.",
-        ([{"linear": 10}],),
+        "The output computed from the solution z*: a computation, or a mapping of names to several. With one scale it "
+        "starts from z*, with several it begins with `$z.0` or the like. Absent: the output is z* itself.",
+        ([{"linear": 10}], {"logits": [{"linear": 10}], "state": "identity"}),
     ),
     Section(
         "solver",

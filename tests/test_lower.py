@@ -213,8 +213,8 @@ def test_states_of_scales() -> None:
     total = next(n for n in program.nodes if n.op == "sum")
     assert total.operands[1] is second
     assert first not in set(reachable((program.f,)))
-    assert program.head is not None
-    assert program.solution in set(reachable((program.head,)))
+    assert len(program.outputs) == 1
+    assert program.solution in set(reachable(program.outputs))
 
 
 def test_an_optional_value_left_out_drops_its_branch() -> None:

@@ -120,7 +120,7 @@ class Plan:
     start_body: Lines  # for chains: body of _initial(self, [e,] inputs…) -> packed (B, D)
     head: Lines  # body of _head(self, z, [e,] [inputs…]) with z packed; empty without a head
     head_reads_inputs: bool
-    head_shape: str  # "(B, 10)"
+    outputs: tuple[Member, ...]  # of the head, with their shapes "(B, 10)"; the only one may have no name
     start_reads_inputs: bool
     functional: bool  # whether some body uses torch.nn.functional as F
     functions: tuple[str, ...]  # the module's own helper functions that some body calls

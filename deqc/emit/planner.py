@@ -29,7 +29,9 @@ from deqc.ir.graph import Node, Program, reachable
 from deqc.ops.code import Attribute, Call, Code, Items, Text, call
 
 IN_FUNCTIONS = frozenset({"z", "u", "w", "at", "f", "F", "torch", "nn", "vjp", "linearize", "pullback", "jacobian"})
-IN_METHODS = frozenset({"self", "z", "f", "F", "torch", "nn", "equilibrium", "pack", "unpack", "Weights", "Encoded"})
+IN_METHODS = frozenset(
+    {"self", "z", "f", "F", "torch", "nn", "equilibrium", "pack", "unpack", "Weights", "Encoded", "Output"}
+)
 MARKS = (("_derivative", "d_"), ("_scale", "s_"))  # how what a rule reads is called after the value it belongs to
 
 
@@ -83,7 +85,7 @@ class _Planner:
         encode = self._encode()
         weights = self._weights()
         start = self._value(program.start) if program.start is not None else ()
-        head = self._value(program.head, {program.solution: Text("z")}) if program.head is not None else ()
+        head = self._head()
         sections = self._sections()
         code = "\n".join([*self.texts, *f, *weights, *head, *start, *encode])
         return Plan(
@@ -112,9 +114,9 @@ class _Planner:
             start=program.start_kind,
             start_body=start,
             head=head,
-            head_reads_inputs=bool(program.head and self._reads_inputs(program.head)),
-            head_shape=str(program.head.type) if program.head else "",
-            start_reads_inputs=bool(program.start and self._reads_inputs(program.start)),
+            head_reads_inputs=self._reads_inputs(program.outputs),
+            outputs=self._outputs(),
+            start_reads_inputs=bool(program.start and self._reads_inputs((program.start,))),
             functional=bool(re.search(r"(?<![\w.])F\.", code)) or "_rows" in self.functions,
             convolution_gradients="torch.nn.grad." in "\n".join(self.texts),
             functions=tuple(sorted(self.functions)),
@@ -184,7 +186,7 @@ class _Planner:
     def _encoded(self) -> tuple[Node, ...]:
         """Encoder values that more than one of the weights, the start and the head read."""
         program = self.program
-        regions = [program.boundary, (program.start,) if program.start else (), (program.head,) if program.head else ()]
+        regions = [program.boundary, (program.start,) if program.start else (), program.outputs]
         inside = [frozenset(reachable(r)) for r in regions]
         several = frozenset(e for e in program.encoded if sum(e in region for region in inside) > 1 and not e.leaf)
         read = {o for r in regions for n in reachable(r, several) for o in n.operands} | {n for r in regions for n in r}
@@ -225,8 +227,19 @@ class _Planner:
     def _value(self, root: Node, extra: dict[Node, Code] | None = None) -> Lines:
         return self._method((root,), lambda block: block.code(root), extra)
 
-    def _reads_inputs(self, root: Node) -> bool:
-        return any(n.op == "input" for n in reachable((root,), frozenset(self.encoded)))
+    def _head(self) -> Lines:
+        roots, names = self.program.outputs, self.program.output_names
+        given: dict[Node, Code] = {self.program.solution: Text("z")}
+        if not names:
+            return self._value(roots[0], given) if roots else ()
+        return self._method(roots, lambda b: call("Output", *(b.code(n) for n in roots)), given)
+
+    def _outputs(self) -> tuple[Member, ...]:
+        names = self.program.output_names or ("",) * len(self.program.outputs)
+        return tuple(Member(name, str(n.type)) for name, n in zip(names, self.program.outputs, strict=True))
+
+    def _reads_inputs(self, roots: tuple[Node, ...]) -> bool:
+        return any(n.op == "input" for n in reachable(roots, frozenset(self.encoded)))
 
     # the table of layers and the docstring
 
@@ -250,7 +263,8 @@ class _Planner:
         parameters = sum(_size(n) for n in self.source.nodes if n.op == "parameter" and _learned(n))
         inputs = ", ".join(f"{n} {i.type}" for n, i in zip(self.inputs, self.program.inputs, strict=True))
         state = ("State    " if len(self.program.scales) == 1 else "Scales   ") + shapes(self.program)
-        output = f"     Output   {self.program.head.type}" if self.program.head else ""
+        outputs = ", ".join(f"{one.name} {one.comment}".lstrip() for one in self._outputs())
+        output = f"     Output   {outputs}" if outputs else ""
         lines = [*equation(self.source), ""]
         lines.append(f"Input    {inputs}     {state}{output}     Parameters   {parameters}")
         lines.append(f"Solver   {solver_text(self.solver)}")

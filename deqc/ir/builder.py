@@ -93,7 +93,7 @@ def rebuild(program: Program, visit: Visit, share: bool = False) -> Program:
         boundary=boundary,
         f=new[program.f],
         start=new[program.start] if program.start else None,
-        head=new[program.head] if program.head else None,
+        outputs=tuple(new[n] for n in program.outputs),
         encoded=tuple(new[n] for n in program.encoded),
         hidden=tuple(new[n] for n in program.hidden),
     )

@@ -6,7 +6,7 @@ program ::= nodes, in an order in which operands stand first; among them
             f         the packed next state, a function of `state` and of the boundary
             boundary  the values f reads besides the state, computed once a solve
             start     z_0 packed, where chains compute it
-            head      the output, a function of `solution` and of values without the state
+            outputs   of the head, functions of `solution` and of values without the state; none without a head
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class Program:
     f: Node
     start_kind: str  # zeros | step | chains
     start: Node | None
-    head: Node | None
+    outputs: tuple[Node, ...] = ()  # of the head
+    output_names: tuple[str, ...] = ()  # where the head names them
     encoded: tuple[Node, ...] = ()  # the encoder's values
     hidden: tuple[Node, ...] = ()  # h_i, what the main layers make, one a scale
     notes: tuple[str, ...] = field(default=())  # what each pass did, in its own words
@@ -83,7 +84,7 @@ class Program:
     @property
     def roots(self) -> tuple[Node, ...]:
         """The values the program is there for."""
-        return (*self.boundary, self.f, *([self.start] if self.start else []), *([self.head] if self.head else []))
+        return (*self.boundary, self.f, *([self.start] if self.start else []), *self.outputs)
 
 
 def reachable(roots: tuple[Node, ...], stop: frozenset[Node] = frozenset()) -> Iterator[Node]:

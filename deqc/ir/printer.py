@@ -24,8 +24,8 @@ def show_program(program: Program) -> str:
     section("f", (program.f,), frozenset(program.boundary), (program.f,))
     if program.start is not None:
         section("start", (program.start,), frozenset(done), (program.start,))
-    if program.head is not None:
-        section("head", (program.head,), frozenset(done), (program.head,))
+    if program.outputs:
+        section("head", program.outputs, frozenset(done), program.outputs)
     dead = [node for node in program.nodes if node not in done and not node.leaf]
     if dead:
         lines.append("unused:")

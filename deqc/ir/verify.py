@@ -36,4 +36,5 @@ def verify(program: Program, after: str) -> None:
     need(
         program.start is None or not (program.start in state or program.start in solution), "the start reads the state"
     )
-    need(program.head is None or program.head not in state, "the head reads the state, not the solution")
+    need(not any(n in state for n in program.outputs), "the head reads the state, not the solution")
+    need(len(program.output_names) in (0, len(program.outputs)), "there are more or fewer names than outputs")

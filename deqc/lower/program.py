@@ -69,8 +69,8 @@ class _Lowering:
         h = self._main(z)
         y = self._mapping(h)
         y = self._post(y)
-        head = self._head(self._unpacked(solution))
-        if self.problems.errors or any(v is None for v in y):
+        outputs = self._head(self._unpacked(solution))
+        if self.problems.errors or any(v is None for v in (*y, *outputs)):
             self.problems.raise_errors()
             return None
         f = self._pack([v for v in y if v is not None])
@@ -87,7 +87,8 @@ class _Lowering:
             f=f,
             start_kind=self.spec.initial.kind,
             start=start,
-            head=head,
+            outputs=tuple(v for v in outputs if v is not None),
+            output_names=tuple(one.name for one in self.spec.head if one.name is not None),
             encoded=tuple(self.encoded),
             hidden=tuple(v for v in h if v is not None),
         )
@@ -231,10 +232,11 @@ class _Lowering:
             return None
         return self._pack([v for v in values if v is not None])
 
-    def _head(self, z: tuple[Node, ...]) -> Node | None:
-        if self.spec.head is None:
-            return None
+    def _head(self, z: tuple[Node, ...]) -> list[Node | None]:
         scope = self._scope("head")
         alone = z[0] if len(z) == 1 else None
         scope = Scope(scope.section, scope.values, scope.numbers, state=alone, states=z)
-        return self.chains.lower(self.spec.head, alone, "head", scope)
+        return [
+            self.chains.lower(one.computation, alone, "head" if one.name is None else f"head.{one.name}", scope)
+            for one in self.spec.head
+        ]

@@ -17,7 +17,7 @@ from deqc.settings import SECTIONS
 from deqc.spec import methods, sections
 from deqc.spec.blocks import blocks, signatures
 from deqc.spec.layers import BrokenError, Layers
-from deqc.spec.model import Adjoint, Block, Computation, Initial, Solver, Spec
+from deqc.spec.model import Adjoint, Block, Computation, Initial, Output, Solver, Spec
 from deqc.spec.names import check_class_name, did_you_mean
 from deqc.spec.placement import Placement
 from deqc.spec.positions import Positions
@@ -60,6 +60,7 @@ def build(root: Mapping, problems: Problems) -> Spec | None:
         or layers.main is None
         or layers.mapping is None
         or layers.initial is None
+        or layers.head is None
         or inputs is None
         or scales is None
     ):
@@ -134,7 +135,7 @@ class _Layers:
     mapping: tuple[tuple[Computation | None, ...], ...] | None = None
     post_fuse: tuple[Computation | None, ...] | None = None
     initial: Initial | None = None
-    head: Computation | None = None
+    head: tuple[Output, ...] | None = None
     broken: bool = False
 
 
@@ -176,8 +177,8 @@ def _check_names(root: Mapping, reader: Reader, declared: Map[str, Block], encod
     positions.post_fuse_layers(layers.post_fuse or ())
     if layers.initial is not None:
         positions.initial(layers.initial)
-    if layers.head is not None:
-        positions.head(layers.head)
+    for output in layers.head or ():
+        positions.head(output.computation)
 
 
 def _entries(root: Mapping, section: str) -> list[Entry]:

@@ -27,6 +27,7 @@ from deqc.spec.model import (
     Initial,
     Literal,
     Method,
+    Output,
     Parameter,
     Reference,
     Sizes,
@@ -72,7 +73,7 @@ def _document(spec: Spec) -> dict[str, Any]:
             for source, row in zip(scales, spec.mapping_layers, strict=True)
         ],
         "post_fuse_layers": [_post(one, writer) for writer, one in zip(at, post, strict=True)],
-        "head": None if spec.head is None else _Writer(spec.blocks, known, 0).computation(spec.head),
+        "head": _head(spec.head, _Writer(spec.blocks, known, 0)),
         "solver": {
             **_method(spec.solver.method),
             "atol": spec.solver.atol,
@@ -112,10 +113,18 @@ def _initial(initial: Initial, writers: Iterable[_Writer]) -> Any:
     return entries if any(entry is not None for entry in entries) else "zeros"
 
 
+def _head(head: tuple[Output, ...], writer: _Writer) -> Any:
+    if not head:
+        return None
+    written = [[one.name, writer.computation(one.computation)] for one in head]
+    return written[0][1] if head[0].name is None else written
+
+
 def _used(spec: Spec) -> set[str]:
     """The blocks that some section uses, directly or through others."""
     sections: list[Computation | None] = [one for _, one in spec.encoder]
-    sections += [*spec.initial.chains, *spec.main_layers, *(spec.post_fuse_layers or ()), spec.head]
+    sections += [*spec.initial.chains, *spec.main_layers, *(spec.post_fuse_layers or ())]
+    sections += [output.computation for output in spec.head]
     sections += [one for row in spec.mapping_layers for one in row]
     waiting = [one for one in sections if one is not None]
     found: set[str] = set()

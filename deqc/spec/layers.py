@@ -8,8 +8,8 @@ from deqc.diagnostics import Related, Span
 from deqc.ops import STEPS
 from deqc.settings import MOST_SCALES
 from deqc.spec.computations import computation
-from deqc.spec.model import Computation, Initial, Step
-from deqc.spec.names import did_you_mean
+from deqc.spec.model import Computation, Initial, Output, Step
+from deqc.spec.names import check_name, did_you_mean
 from deqc.spec.places import covered
 from deqc.spec.reader import Reader
 from deqc.spec.tree import Entry, Mapping, Node, Scalar, Sequence
@@ -91,11 +91,17 @@ class Layers:
             self.reader.problems.add("E042", node.span, f"there is no step '{word}'", hint=f"did you mean '{near}'?")
         return near is not None
 
-    def head(self, entry: Entry | None) -> Computation | None:
-        """The output, None where it is the state; raises BrokenError."""
-        if entry is not None and isinstance(entry.value, Mapping):  # several outputs: the schema has spoken
-            raise BrokenError
-        return None if entry is None else self._read(entry.value)
+    def head(self, entry: Entry | None) -> tuple[Output, ...]:
+        """The outputs, none where it is the state; raises BrokenError."""
+        if entry is None:
+            return ()
+        if not isinstance(entry.value, Mapping):
+            return (Output(None, self._read(entry.value)),)
+        for one in entry.value:
+            if one.name in STEPS:  # the schema has spoken
+                raise BrokenError
+            check_name(one.name, one.key.span, "an output", self.reader.problems, path=True, member=True)
+        return tuple(Output(one.name, self._read(one.value)) for one in entry.value)
 
     def _per_scale(self, entry: Entry) -> tuple[Node, ...]:
         """One entry for each scale, checked for their number."""

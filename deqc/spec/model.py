@@ -118,6 +118,14 @@ class Initial:
 
 
 @dataclass(frozen=True)
+class Output:
+    """One output of the head; the only one has no name where the head is a computation."""
+
+    name: str | None
+    computation: Computation
+
+
+@dataclass(frozen=True)
 class Method:
     """A solver, an adjoint or a linear solver by name, with all its options, defaults filled in."""
 
@@ -167,7 +175,7 @@ class Spec:
     main_layers: tuple[Computation, ...]
     mapping_layers: tuple[tuple[Computation | None, ...], ...]  # [source][target]; a rule is written out
     post_fuse_layers: tuple[Computation | None, ...] | None
-    head: Computation | None
+    head: tuple[Output, ...]  # empty where the output is the state
     solver: Solver
     adjoint: Adjoint
     sections: Mapping[str, Span]  # the key of every section written

@@ -35,7 +35,7 @@ _LANGUAGE: Final = _words("scale scales to true false null min max abs")
 _GENERATED: Final = _words(
     """
     self z z0 depth output target torch nn
-    f F equilibrium fixed_point pack unpack cast Any int range tuple super Weights Encoded Linearization
+    f F equilibrium fixed_point pack unpack cast Any int range tuple super Weights Encoded Linearization Output Modules
     eval exec compile open globals
     """
 )
@@ -66,11 +66,16 @@ MODULE_NAMES: Final = _words(
     training type update values xpu zero_grad
     """
 )
+# What every tuple owns: no member of a named tuple can be called so.
+TUPLE_NAMES: Final = frozenset({"count", "index"})
 RESERVED: Final = _PYTHON | _LANGUAGE | _GENERATED
 
 
-def check_name(name: str, span: Span, what: str, problems: Problems, path: bool = False) -> bool:
-    """Whether `name` may be given to `what` (say, "a block"); `path` where it becomes part of a parameter's path."""
+def check_name(name: str, span: Span, what: str, problems: Problems, path: bool = False, member: bool = False) -> bool:
+    """Whether `name` may be given to `what` (say, "a block").
+
+    `path` where it becomes part of a parameter's path, `member` where it names an entry of a tuple.
+    """
     if not _IDENTIFIER.match(name):
         expected = "a letter, then letters, digits and underscores (ASCII)"
         problems.add("E040", span, f"{name!r} is not a name for {what}", expected=expected, hint=_spelling(name))
@@ -81,6 +86,9 @@ def check_name(name: str, span: Span, what: str, problems: Problems, path: bool 
         problems.add("E041", span, f"{name!r} is reserved and cannot name {what}", hint=f"write '{_other(name)}'")
     elif path and name in MODULE_NAMES:
         message = f"{name!r} belongs to every torch module and cannot name {what}"
+        problems.add("E041", span, message, hint=f"write '{_other(name)}'")
+    elif member and name in TUPLE_NAMES:
+        message = f"{name!r} belongs to every tuple and cannot name {what}"
         problems.add("E041", span, message, hint=f"write '{_other(name)}'")
     else:
         return True

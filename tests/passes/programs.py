@@ -82,7 +82,7 @@ def values(program: Program, seed: int = 0) -> tuple[Tensor, ...]:
         value = torch.randn(*names[name].type.shape, dtype=torch.float64, generator=own)
         state[name] = value.abs() if name.endswith("running_var") else value
     given = {**leaves(program, state, inputs), program.state: z, program.solution: z}
-    roots = (program.f, *(root for root in (program.start, program.head) if root is not None))
+    roots = (program.f, *([program.start] if program.start else []), *program.outputs)
     return evaluate(program, roots, given)
 
 

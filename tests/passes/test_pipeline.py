@@ -281,8 +281,8 @@ def _changing(program: Program) -> Program:
 
 
 def _wrong_size(program: Program) -> Program:
-    assert program.head is not None
-    return replace(program, f=program.head, head=None)
+    (head,) = program.outputs
+    return replace(program, f=head, outputs=())
 
 
 def _start_reads_state(program: Program) -> Program:
@@ -290,11 +290,11 @@ def _start_reads_state(program: Program) -> Program:
 
 
 def _head_reads_state(program: Program) -> Program:
-    return replace(program, head=program.f)
+    return replace(program, outputs=(program.f,))
 
 
 def _lost(program: Program) -> Program:
-    return replace(program, nodes=tuple(n for n in program.nodes if n is not program.head))
+    return replace(program, nodes=tuple(n for n in program.nodes if n not in program.outputs))
 
 
 def _without_state(program: Program) -> Program:

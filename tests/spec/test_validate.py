@@ -220,7 +220,7 @@ def test_names_of_dimensions_are_not_available() -> None:
     assert told.message.startswith("the dimension name 'L' is not available in deqc ")
 
 
-def test_a_head_of_several_outputs() -> None:
+def test_a_step_is_no_name_of_an_output() -> None:
     assert "one output is a list: `[{linear: 10}]`" in only(single("[tanh]", "head: {linear: 10}")).message
 
 

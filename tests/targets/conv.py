@@ -106,7 +106,7 @@ PLAN = Plan(
         "return F.linear((_image(z, 8, 6, 6) + e.inject).mean((2, 3)), linear.weight, linear.bias)",
     ),
     head_reads_inputs=False,
-    head_shape="(B, 10)",
+    outputs=(Member("", "(B, 10)"),),
     start_reads_inputs=False,
     functional=True,
     functions=(),

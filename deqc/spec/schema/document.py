@@ -184,10 +184,13 @@ def _encoder() -> Schema:
 
 
 def _head() -> Schema:
-    several = (
-        "a mapping under head names several outputs, which is not available yet; one output is a list: `[{linear: 10}]`"
+    one = described(reference("computation"), "An output of the model.", examples=([{"linear": 10}],))
+    steps = "a mapping under head names outputs, and a step is no name; one output is a list: `[{linear: 10}]`"
+    several = leaf(
+        "head", "a computation, or a mapping of names to computations", minProperties=1, additionalProperties=one
     )
-    return by_type("object", refused(several), reference("computation"))
+    named = {"if": {"propertyNames": {"not": {"enum": sorted(STEPS)}}}, "then": several, "else": refused(steps)}
+    return by_type("object", named, reference("computation"))
 
 
 def _text(subject: str, **rules: Any) -> Schema:
