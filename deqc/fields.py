@@ -29,6 +29,7 @@ class Required:
 
 
 REQUIRED: Final = Required()
+IDENTITY: Final = "identity"  # the default of a computation that is the incoming value itself
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Field:
     choices: tuple[str, ...] = ()
     nullable: bool = False
     each: bool = False  # an int or a list of ints, one per spatial dimension
+    entries: int | None = 2  # of such a list; None: one or more
+    branches: int | None = None  # computations in a list of them; None: two or more
     examples: tuple[object, ...] = ()
 
     @property

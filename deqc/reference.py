@@ -33,7 +33,8 @@ def evaluate(program: Program, roots: tuple[Node, ...], values: Mapping[Node, Te
     """The values of nodes, given those of leaves (and of any other nodes), by each op's own meaning."""
     known = dict(values)
     for node in reachable(roots, frozenset(known)):
-        known[node] = OPS[node.op].meaning(torch, node.attributes, *(known[o] for o in node.operands))
+        attributes = {"batched": node.type.batched, **node.attributes}
+        known[node] = OPS[node.op].meaning(torch, attributes, *(known[o] for o in node.operands))
     return tuple(known[root] for root in roots)
 
 

@@ -30,6 +30,8 @@ _COMMON = {
     "times": "scaled",
     "plus": "shifted",
     "linear": "p",
+    "bilinear": "p",
+    "expand": "spread",
     "conv2d": "c",
     "rows": "blocks",
     "dropout_mask": "mask",

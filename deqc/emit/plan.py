@@ -128,3 +128,4 @@ class Plan:
     solver: SolverPlan
     adjoint: AdjointPlan
     convolution_gradients: bool = False  # whether some body uses torch.nn.grad
+    nested: bool = False  # whether some layer has layers of its own computations beside its parameters

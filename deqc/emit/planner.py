@@ -107,6 +107,7 @@ class _Planner:
             f=f,
             derivatives=derivatives,
             sections=sections,
+            nested=_nested([layer.path for layer in program.layers]),
             locals=self.locals,
             encoded=tuple(Member(self.encoded_names[e], str(e.type)) for e in self.encoded),
             encode=encode,
@@ -281,6 +282,11 @@ def _member(node: Node, block: Block) -> str:
     code = block.known(of)
     name = code.text if isinstance(code, Text) and code.text.isidentifier() else wish(of)
     return f"{after}{name}"
+
+
+def _nested(paths: list[str]) -> bool:
+    folders = {".".join(parts[:k]) for parts in (path.split(".") for path in paths) for k in range(1, len(parts))}
+    return not folders.isdisjoint(paths)
 
 
 def _learned(leaf: Node) -> bool:

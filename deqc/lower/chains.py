@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from typing import Any
 
 from deqc.diagnostics import Problems, Related, Span, SpecError
+from deqc.fields import IDENTITY
 from deqc.ir.builder import Builder
 from deqc.ir.graph import LayerUse, Node, reachable
 from deqc.lower.arguments import InvalidArgumentError, attributes, computed
 from deqc.lower.scope import ABSENT, Absent, Scope
 from deqc.ops import STEPS
-from deqc.ops.base import Op, ShapeError
+from deqc.ops.base import GIVEN, INCOMING, Op, ShapeError
 from deqc.ops.variational_dropout import OP as VARIATIONAL
 from deqc.spec.expressions import Expression
 from deqc.spec.model import Block, Branches, Computation, Literal, Reference, Spec, Step
@@ -105,38 +107,70 @@ class Chains:
     def _op(self, op: Op, step: Step, x: Node | None, path: str, scope: Scope) -> Node | None:
         if op.name in ("sum", "mul", "concat"):
             return self._branches(op, step, x, path, scope)
-        if op.name == "zeros":
-            assert self.first_input is not None
-            return self.builder.make("zeros", self.first_input, shape=scope.shape, batched=True, span=step.span)
-        if x is None:
+        if x is None and INCOMING in op.takes:
             return None
+        if x is not None and op.name in ("identity", "residual", "repeat"):
+            return self._structure(op, step, x, path, scope)
+        values = attributes(op, step, x.type if x else None, scope, self.problems)
+        if not op.takes:
+            assert self.first_input is not None
+            where: dict[str, Any] = {"shape": scope.shape, "batched": True}
+            return self.builder.make(op.name, self.first_input, span=step.span, **values, **where)
+        if op.name == "variational_dropout" and x is not None:
+            return self._mask(values, step, x)
+        taken = path in self.folders
+        operands = self._operands(op, step, x, path, scope)
+        if None in operands.values():
+            return None
+        if any(field.nullable for field in op.fields if field.name in op.takes):
+            values[GIVEN] = tuple(operands)
+        holds = path in self.folders and not taken  # layers of its own computations
+        return self._node(op, values, step, [o for o in operands.values() if o is not None], path, holds)
+
+    def _structure(self, op: Op, step: Step, x: Node, path: str, scope: Scope) -> Node | None:
         if op.name == "identity":
             return x
-        if op.name == "residual":
-            body = step.arguments["body"]
-            assert isinstance(body, Computation)
-            y = self.lower(body, x, path, scope)
-            if y is not None and y.type.shape != x.type.shape:
-                self.problems.add(
-                    "E061",
-                    body.span,
-                    f"residual adds a value of shape {show(y.type.shape)} to one of shape {show(x.type.shape)}",
-                    expected=f"a body that returns {show(x.type.shape)}",
-                )
-                return None
-            return None if y is None else self.builder.make("sum", x, y, span=step.span)
         if op.name == "repeat":
             return self._repeat(op, step, x, path, scope)
-        values = attributes(op, step, x.type, scope, self.problems)
-        if op.name == "variational_dropout":
-            return self._mask(values, step, x)
-        return self._node(op, values, step, x, path)
+        body = step.arguments["body"]
+        assert isinstance(body, Computation)
+        y = self.lower(body, x, path, scope)
+        if y is not None and y.type.shape != x.type.shape:
+            self.problems.add(
+                "E061",
+                body.span,
+                f"residual adds a value of shape {show(y.type.shape)} to one of shape {show(x.type.shape)}",
+                expected=f"a body that returns {show(x.type.shape)}",
+            )
+            return None
+        return None if y is None else self.builder.make("sum", x, y, span=step.span)
 
-    def _node(self, op: Op, values: dict[str, Any], step: Step, x: Node, path: str) -> Node:
-        layer = op.layer(values, x.type)
+    def _operands(self, op: Op, step: Step, x: Node | None, path: str, scope: Scope) -> dict[str, Node | None]:
+        """What a node of the op reads, by the name of the field; None after an error. What is left null is left out.
+
+        Computations in fields start from the incoming value, and their layers stand under the name of the field.
+        """
+        fields = {field.name: field for field in op.fields}
+        found: dict[str, Node | None] = {}
+        for name in op.takes:
+            argument = step.arguments.get(name)
+            if name == INCOMING or (argument is None and fields[name].default == IDENTITY):
+                found[name] = x
+            elif isinstance(argument, Branches):
+                for number, branch in enumerate(argument.items):
+                    found[f"{name}.{number}"] = self.lower(branch, x, f"{path}.{number}", scope)
+            elif isinstance(argument, Computation) and not (fields[name].nullable and self._absent(argument, scope)):
+                found[name] = self.lower(argument, x, f"{path}.{name}", scope)
+        return found
+
+    def _node(self, op: Op, values: dict[str, Any], step: Step, operands: list[Node], path: str, holds: bool) -> Node:
+        layer = op.layer(values, *(o.type for o in operands))
+        make = partial(self.builder.make, span=step.span)
+        made: Node
         if layer is None:
-            return self.builder.make(op.name, x, span=step.span, **values)
-        self._register(LayerUse(path, layer.constructor), step)
+            made = op.lowered(make, values, *operands)
+            return made
+        self._register(LayerUse(path, layer.constructor), step, holds)
         for name, shape in layer.parameters:
             if prod(shape) > NUMBERS_AT_MOST:
                 raise ShapeError(
@@ -147,15 +181,17 @@ class Chains:
             for name, shape in layer.parameters
         ]
         if op.name == "group_norm":
-            values["bare"] = not any(node.op == "parameter" for node in reachable((x,)))
-        return self.builder.make(op.name, x, *leaves, span=step.span, layer=path, **values)
+            values["bare"] = not any(node.op == "parameter" for node in reachable(tuple(operands)))
+        whole = {} if holds else {"layer": path}
+        made = op.lowered(make, {**values, **whole}, *operands, *leaves)
+        return made
 
-    def _register(self, layer: LayerUse, step: Step) -> None:
-        """Keeps a layer; no layer may have the name of another, or stand inside another."""
+    def _register(self, layer: LayerUse, step: Step, holds: bool) -> None:
+        """Keeps a layer; none may have the name of another, or stand inside another but that whose field it is in."""
         parts = layer.path.split(".")
         above = [".".join(parts[:k]) for k in range(1, len(parts))]
         other = next((p for p in (layer.path, *above) if p in self.layers), None)
-        other = layer.path if layer.path in self.folders else other
+        other = layer.path if layer.path in self.folders and not holds else other
         if other is not None:
             self._clash(other, step.span, self.places.get(other, step.span))
         self.layers[layer.path] = layer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from deqc.fields import Field
 from deqc.ops.code import Code
@@ -15,6 +15,9 @@ Attributes = Mapping[str, Any]
 MAIN, ENCODER, HEAD, INIT = "main", "encoder", "head", "init"  # sections; mapping and post-fuse layers count as MAIN
 EVERYWHERE = frozenset({MAIN, ENCODER, HEAD, INIT})
 OUTSIDE = frozenset({ENCODER, HEAD})
+
+INCOMING: Final = ""  # among what an op takes: the value of the step before
+GIVEN: Final = "given"  # the attribute that names what a use takes, where it may leave something out
 
 
 class ShapeError(Exception):
@@ -68,6 +71,7 @@ class Op:
     step: ClassVar[bool] = True
     fields: ClassVar[tuple[Field, ...]] = ()
     principal: ClassVar[str | None] = None
+    takes: ClassVar[tuple[str, ...]] = (INCOMING,)  # its operands in order: fields that hold computations, or INCOMING
     where: ClassVar[frozenset[str]] = EVERYWHERE
     elementwise: ClassVar[bool] = False  # of one operand: commutes with slices and concatenation
     zero_preserving: ClassVar[bool] = False  # op(0) = 0
@@ -78,9 +82,13 @@ class Op:
     has_rule: ClassVar[bool] = True  # whether `adjoint` knows the derivative of every use
     companions: tuple[Op, ...] = ()  # ops that only its adjoint uses
 
-    def layer(self, attributes: Attributes, x: Type) -> Layer | None:
+    def layer(self, attributes: Attributes, *types: Type) -> Layer | None:
         """The layer with this op's parameters, or None."""
         return None
+
+    def lowered(self, make: Make, attributes: Attributes, *operands: Any) -> Any:
+        """What a use of the step is in the IR: one node, if the op does not say otherwise."""
+        return make(self.name, *operands, **attributes)
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
         """The shape rule; raises ShapeError."""

@@ -37,8 +37,9 @@ class BatchNorm(Op):
     pure = False
     has_rule = False
 
-    def layer(self, attributes: Attributes, x: Type) -> Layer | None:
+    def layer(self, attributes: Attributes, *types: Type) -> Layer | None:
         """nn.BatchNorm1d for features, nn.BatchNorm2d for images."""
+        x = types[0]
         if x.rank not in (1, 3):
             raise ShapeError(
                 f"batch_norm on a value of shape {show(x.shape)}", "[features] or [channels, height, width]"

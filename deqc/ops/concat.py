@@ -33,6 +33,7 @@ class Concat(Op):
         ),
     )
     principal = "of"
+    takes = ("of",)
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
         """Equal but for the axis, where sizes add up."""

@@ -136,9 +136,9 @@ class Conv2d(Op):
     )
     companions = (Conv2dInput(), Conv2dWeight())
 
-    def layer(self, attributes: Attributes, x: Type) -> Layer | None:
+    def layer(self, attributes: Attributes, *types: Type) -> Layer | None:
         """nn.Conv2d."""
-        channels, _, _ = images("conv2d", x)
+        channels, _, _ = images("conv2d", types[0])
         out, groups, bias = attributes["out"], attributes["groups"], attributes["bias"]
         if channels % groups or out % groups:
             raise ShapeError(f"conv2d with {groups} groups on {channels} channels to {out}", "both divisible by groups")

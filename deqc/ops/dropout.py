@@ -32,7 +32,7 @@ class Dropout(Op):
     pure = False
     has_rule = False
 
-    def layer(self, attributes: Attributes, x: Type) -> Layer | None:
+    def layer(self, attributes: Attributes, *types: Type) -> Layer | None:
         """nn.Dropout."""
         return Layer(f"nn.Dropout({attributes['p']!r})", ())
 

@@ -28,9 +28,9 @@ class GroupNorm(Normalization):
     channels = True
     rows = False
 
-    def layer(self, attributes: Attributes, x: Type) -> Layer | None:
+    def layer(self, attributes: Attributes, *types: Type) -> Layer | None:
         """nn.GroupNorm."""
-        channels, _, _ = images("group_norm", x)
+        channels, _, _ = images("group_norm", types[0])
         groups, eps = attributes["groups"], attributes["eps"]
         if channels % groups:
             raise ShapeError(f"group_norm with {groups} groups on {channels} channels", f"a divisor of {channels}")

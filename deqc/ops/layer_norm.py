@@ -18,8 +18,9 @@ class LayerNorm(Normalization):
     fields = (AFFINE, EPS)
     principal = "affine"
 
-    def layer(self, attributes: Attributes, x: Type) -> Layer | None:
+    def layer(self, attributes: Attributes, *types: Type) -> Layer | None:
         """nn.LayerNorm."""
+        x = types[0]
         if not attributes["affine"]:
             return None
         n, eps = x.shape[-1], attributes["eps"]

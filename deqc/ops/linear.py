@@ -67,8 +67,9 @@ class Linear(Op):
     principal = "out"
     companions = (LinearInput(), LinearWeight())
 
-    def layer(self, attributes: Attributes, x: Type) -> Layer | None:
+    def layer(self, attributes: Attributes, *types: Type) -> Layer | None:
         """nn.Linear."""
+        x = types[0]
         if x.rank == 0:
             raise ShapeError("linear needs a value with at least one axis")
         n, out, bias = x.shape[-1], attributes["out"], attributes["bias"]

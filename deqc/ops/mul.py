@@ -27,6 +27,7 @@ class Mul(Op):
         ),
     )
     principal = "of"
+    takes = ("of",)
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
         """Equal shapes."""

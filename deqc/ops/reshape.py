@@ -32,7 +32,8 @@ class Reshape(View):
 
     def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
         """Reshape behind the batch."""
-        return tensors[0].reshape(tensors[0].shape[0], *attributes["shape"])
+        lead = tensors[0].shape[:1] if attributes.get("batched", True) else ()
+        return tensors[0].reshape(*lead, *attributes["shape"])
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """`x.reshape(x.shape[0], 1, 28, 28)`."""

@@ -18,8 +18,9 @@ class RmsNorm(Normalization):
     fields = (AFFINE, EPS)
     principal = "affine"
 
-    def layer(self, attributes: Attributes, x: Type) -> Layer | None:
+    def layer(self, attributes: Attributes, *types: Type) -> Layer | None:
         """nn.RMSNorm."""
+        x = types[0]
         if not attributes["affine"]:
             return None
         n = x.shape[-1]

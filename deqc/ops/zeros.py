@@ -15,6 +15,7 @@ class Zeros(Op):
 
     name = "zeros"
     summary = "A state of zeros; only in `init`."
+    takes = ()
     where = frozenset({INIT})
     rows = False
     repeats = True

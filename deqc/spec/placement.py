@@ -13,7 +13,7 @@ from deqc.diagnostics import Problems, Related, Span
 from deqc.ops import STEPS
 from deqc.ops.base import ENCODER, HEAD, INIT, MAIN
 from deqc.spec.model import Block, Computation, Reference, Step
-from deqc.spec.walk import BRANCHING, nested, steps
+from deqc.spec.walk import branching, nested, steps
 
 _PLACES = {MAIN: "the equilibrium", ENCODER: "the encoder", HEAD: "the head", INIT: "`init`"}
 
@@ -45,13 +45,13 @@ class Placement:
                 self._starting[step.name] = self._self_starting(self.blocks[step.name].body)
             return self._starting[step.name]
         op = STEPS.get(step.name)  # none for a step that could not be read
-        return op is None or step.name in BRANCHING or op.where == frozenset({INIT})
+        return op is None or branching(step)
 
     def _self_starting(self, computation: Computation) -> bool:
         first = computation.steps[0]
         if isinstance(first, Reference):
             return True
-        if first.name in BRANCHING:
+        if branching(first):
             return all(self._self_starting(branch) for branch in nested(first))
         return self.begins(first)
 

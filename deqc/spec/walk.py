@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from deqc.fields import IDENTITY
+from deqc.ops import STEPS
+from deqc.ops.base import INCOMING
 from deqc.spec.expressions import Expression
 from deqc.spec.model import Argument, Branches, Computation, Literal, Reference, Sizes, Step
 
-BRANCHING = frozenset({"sum", "mul", "concat"})  # the steps whose branches start from the incoming value
 BROKEN = "?"  # the name of a step that could not be read; it stands only where an error has been reported
 
 
@@ -18,6 +20,14 @@ def nested(step: Step) -> Iterator[Computation]:
             yield argument
         elif isinstance(argument, Branches):
             yield from argument.items
+
+
+def branching(step: Step) -> bool:
+    """Whether the step reads the incoming value through computations alone, which may begin with `$` instead."""
+    op = STEPS.get(step.name)
+    if op is None or INCOMING in op.takes:
+        return False
+    return all(field.default != IDENTITY or field.name in step.arguments for field in op.fields)
 
 
 def expressions(step: Step) -> Iterator[Expression]:

@@ -252,6 +252,17 @@ VIEWS = [
     ),
 ]
 
+EXPANSIONS = [
+    Row("expand", f"{{expand: {like}}}", of, to, oracle, x=x, free=True)
+    for like, of, to, x, oracle in [
+        ("$x", (3,), (2, 3), (2, 3), lambda p, h, x: h[:, None].expand(-1, 2, 3)),
+        ("$x", (2, 1), (2, 3), (2, 3), lambda p, h, x: h.expand(-1, 2, 3)),
+        ("{like: $x}", (1, 3), (2, 2, 3), (2, 2, 3), lambda p, h, x: h[:, None].expand(-1, 2, 2, 3)),
+        ("identity", (2, 3), (2, 3), (3,), lambda p, h, x: h),
+        ("[{concat: [identity, identity]}, {linear: 4}]", (1,), (4,), (3,), lambda p, h, x: h.expand(-1, 4)),
+    ]
+]
+
 LINEAR = [
     Row("linear", "{linear: 5}", (4,), (5,), _layer(nn.Linear(4, 5), "linear")),
     Row("linear", "{linear: {out: 5, bias: false}}", (4,), (5,), _layer(nn.Linear(4, 5, bias=False), "linear")),
@@ -295,6 +306,35 @@ LINEAR = [
             torch.zeros(()),
         ),
         x=(3, 5),
+    ),
+]
+
+
+def _bilinear(p: Params, a: Tensor, b: Tensor, bias: bool = True) -> Tensor:
+    return F.bilinear(a, b, p["bilinear.weight"], p["bilinear.bias"] if bias else None)
+
+
+BILINEAR = [
+    Row("bilinear", "{bilinear: {of: [sin, cos], out: 3}}", (4,), (3,), lambda p, h, x: _bilinear(p, h.sin(), h.cos())),
+    Row("bilinear", "{bilinear: {of: [identity, $x], out: 2}}", (4,), (2,), lambda p, h, x: _bilinear(p, h, x)),
+    Row(
+        "bilinear",
+        "{bilinear: {of: [$x, identity], out: 2, bias: false}}",
+        (2, 4),
+        (2, 2),
+        lambda p, h, x: _bilinear(p, x, h, bias=False),
+        x=(2, 3),
+    ),
+    Row(
+        "bilinear",
+        "{bilinear: {of: [{linear: 2}, {linear: 3}], out: 1}}",
+        (4,),
+        (1,),
+        lambda p, h, x: _bilinear(
+            p,
+            F.linear(h, p["bilinear.0.linear.weight"], p["bilinear.0.linear.bias"]),
+            F.linear(h, p["bilinear.1.linear.weight"], p["bilinear.1.linear.bias"]),
+        ),
     ),
 ]
 
@@ -479,7 +519,9 @@ ROWS: list[Row] = [
     *STRUCTURE,
     *BRANCHES,
     *VIEWS,
+    *EXPANSIONS,
     *LINEAR,
+    *BILINEAR,
     *CONVOLUTIONS,
     *NORMALISATIONS,
     *RESAMPLING,

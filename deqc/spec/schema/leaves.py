@@ -16,7 +16,6 @@ from deqc.spec.bounds import alternatives, forms
 Schema = dict[str, Any]
 
 EXPRESSION: Final = r"^\$\{"
-SPATIAL: Final = 2  # entries of a list with one number for each spatial dimension
 
 
 def leaf(subject: str, expected: str, **keywords: Any) -> Schema:
@@ -72,7 +71,8 @@ def _value(subject: str, one: Field, computed: bool) -> Schema:
             single = _number(subject, one, computed)
             if not one.each:
                 return single
-            return by_type("array", {"minItems": SPATIAL, "maxItems": SPATIAL, "items": single}, single)
+            length: Schema = {"minItems": one.entries or 1, **({"maxItems": one.entries} if one.entries else {})}
+            return by_type("array", {**length, "items": single}, single)
         case Kind.CHOICE:
             return leaf(subject, listed(one.choices), enum=[*one.choices, None] if one.nullable else list(one.choices))
         case Kind.WORD:
@@ -82,9 +82,10 @@ def _value(subject: str, one: Field, computed: bool) -> Schema:
         case Kind.COMPUTATION:
             return by_type("null", {}, reference("computation")) if one.nullable else reference("computation")
         case Kind.BRANCHES:
-            return leaf(
-                subject, "a list of two or more computations", type="array", minItems=2, items=reference("computation")
-            )
+            count = "two or more" if one.branches is None else "two"
+            length = {"minItems": 2, **({} if one.branches is None else {"maxItems": one.branches})}
+            items = reference("computation")
+            return leaf(subject, f"a list of {count} computations", type="array", **length, items=items)
         case Kind.VALUE:
             return reference("value")
 
