@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib.util
+import itertools
 import pickle
 import subprocess
 import sys
@@ -535,6 +536,16 @@ def compiled_batches(case: Case) -> None:
         assert apart(pieces(compiled(*inputs)), pieces(model(*inputs))) < 1e-9
 
 
+def compiled_without_gradients(case: Case) -> None:
+    """Under no_grad and inference_mode the compiled model returns what the other does."""
+    model, inputs = case.model().eval(), case.inputs(5)
+    for mode in (torch.no_grad, torch.inference_mode):
+        torch._dynamo.reset()
+        compiled: Any = torch.compile(model, fullgraph=True)
+        with mode():
+            assert apart(pieces(compiled(*inputs)), pieces(model(*inputs))) < 1e-9
+
+
 def compiled_solve(case: Case) -> None:
     """solve compiles as one graph and returns the same solution and record."""
     torch._dynamo.reset()
@@ -554,8 +565,9 @@ def exported(case: Case) -> None:
     torch._dynamo.reset()
     model, inputs = case.model(), case.inputs(5)
     batch = torch.export.Dim("batch")
-    for strict in (False, True):
-        program = torch.export.export(model, inputs, dynamic_shapes=({0: batch},) * len(inputs), strict=strict)
+    for strict, gradients_on in itertools.product((False, True), repeat=2):
+        with torch.set_grad_enabled(gradients_on):
+            program = torch.export.export(model, inputs, dynamic_shapes=({0: batch},) * len(inputs), strict=strict)
         for size in (5, 9):
             other = case.inputs(size)
             assert apart(pieces(program.module()(*other)), pieces(model(*other))) < 1e-9
@@ -565,6 +577,7 @@ COMPILED: tuple[Callable[[Case], None], ...] = (
     compiled_gradients,
     compiled_gradients_in_single_precision,
     compiled_batches,
+    compiled_without_gradients,
     compiled_solve,
     exported,
 )

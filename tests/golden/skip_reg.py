@@ -405,6 +405,8 @@ def _attach(kind: str, record: Record | None, v: Tensor, *p: Tensor) -> Tensor:
     if not torch.compiler.is_compiling():
         return cast(Tensor, cast(Any, _ImplicitForward).apply(kind, record, v, *p))
     if kind == "state":
+        if not torch.is_grad_enabled():
+            return v  # there torch.compile calls a Function with the wrong arguments
         return cast(Tensor, cast(Any, _Implicit).apply(kind, None, v, *p))
     return _linear_solve(kind, *p)[0]  # a plain call: nested Functions are not traced
 
