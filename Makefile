@@ -4,7 +4,7 @@ VENV ?= .venv
 JOBS ?= 2
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := test
-.PHONY: test test-all lint demo bench schema clean
+.PHONY: test test-all lint docs demo bench schema clean
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 # A stamp for each extra: made again when pyproject.toml changes, and only then.
@@ -28,6 +28,10 @@ test: lint
 test-all: lint
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
+# The documentation, in docs/_build/html; a warning is an error. Its snippets run in `make test`.
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --nitpicky --quiet docs docs/_build/html
+
 # Compiles examples/specs/digits.yaml and trains the module on scikit-learn's handwritten digits.
 demo: $(VENV)/.installed-demo
 	$(BIN)/deqc compile examples/specs/digits.yaml -o examples/train/digits_model.py
@@ -41,5 +45,5 @@ schema: $(VENV)/.installed-dev
 	$(BIN)/python -m deqc.spec.schema
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	rm -f examples/train/digits_model.py digits.png

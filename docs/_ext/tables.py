@@ -1,0 +1,226 @@
+"""Writes the reference from deqc's own tables: a line `<!-- table: steps -->` of a page becomes what `steps()` returns.
+
+Nothing of it is kept in a file, so that it says what the deqc that is documented does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from deqc import settings, solvers
+from deqc.codes import CODES
+from deqc.fields import Field, Kind
+from deqc.ops import STEPS
+from deqc.ops.base import ENCODER, EVERYWHERE, INIT, OUTSIDE, Op
+from deqc.ops.structure import Structure
+from deqc.spec.bounds import forms
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+_MARKS = re.compile(r"(`[^`]*`)|([\[\]*<_])")
+_PLACE = re.compile(r"^<!-- table: (\w+) -->$", re.MULTILINE)
+_WHERE = {
+    EVERYWHERE: "everywhere",
+    OUTSIDE: "in `encoder` and `head`",
+    frozenset({INIT}): "in `init`",
+    frozenset({ENCODER}): "in `encoder`",
+}
+
+
+def steps() -> str:
+    """Every step: what it computes, its shape rule, what torch calls it, and its fields."""
+    return "\n".join(_step(op) for op in sorted(STEPS.values(), key=lambda op: op.name))
+
+
+def _step(op: Op) -> str:
+    facts = [("Shape", _own(op, "infer")), ("Torch", torch_name(op)), ("Allowed", _WHERE[op.where])]
+    if not isinstance(op, Structure) and not op.has_rule:
+        facts.append(("Derivative", "by torch's autograd"))
+    lines = [f"## `{op.name}`", "", _prose(op.summary), ""]
+    lines += [f"- {name}: {text}" for name, text in facts if text]
+    if op.fields:
+        lines += ["", f"Principal field: {f'`{op.principal}`' if op.principal else 'none'}.", "", fields(op.fields)]
+    return "\n".join([*lines, ""])
+
+
+def _own(op: Op, rule: str) -> str:
+    """What the op's own rule says of itself; nothing where it inherits the rule of all ops."""
+    own = getattr(type(op), rule)
+    return "" if own is getattr(Op, rule) else _prose(_sentence(own.__doc__))
+
+
+def torch_name(op: Op) -> str:
+    """What torch calls the op: a function, a layer, or the code that is generated."""
+    if name := getattr(op, "torch_name", None):
+        return f"`{name}`"
+    return _own(op, "layer") or _own(op, "emit")
+
+
+def _sentence(text: str | None) -> str:
+    return " ".join((text or "").split()).rstrip(".").replace("->", "→")
+
+
+def fields(described: Iterable[Field]) -> str:
+    """A table of fields: name, type, default, text."""
+    return _table(
+        ("field", "holds", "default", ""),
+        ((f"`{one.name}`", _holds(one), _default(one), _prose(one.text)) for one in described),
+    )
+
+
+def _holds(one: Field) -> str:
+    match one.kind:
+        case Kind.INT | Kind.NUMBER | Kind.BOOL:
+            text = " or ".join(forms(one))
+        case Kind.CHOICE:
+            text = ", ".join(f"`{choice}`" for choice in one.choices)
+        case Kind.BRANCHES:
+            text = "a list of two or more computations"
+        case Kind.SHAPE:
+            text = "a list of sizes"
+        case Kind.WORD:
+            text = "a name"
+        case Kind.COMPUTATION:
+            text = "a computation"
+        case _:
+            text = one.kind.value
+    return f"{text} or `null`" if one.nullable else text
+
+
+def _default(one: Field) -> str:
+    if one.required:
+        return "required"
+    return "" if one.default is None else f"`{_yaml(one.default)}`"
+
+
+def _yaml(value: object) -> str:
+    """A value as a spec holds it; JSON is YAML."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _prose(text: str) -> str:
+    """A text as Markdown that says just that: outside of code, no character has a meaning."""
+    return _MARKS.sub(lambda found: found[1] or f"\\{found[2]}", text)
+
+
+def sections() -> str:
+    """The keys of a spec, in their order."""
+    rows = (
+        (
+            f"`{one.name}`",
+            _prose(one.text),
+            "required" if one.required else f"`{_yaml(one.default)}`" if one.default else "",
+        )
+        for one in settings.SECTIONS
+    )
+    return _table(("key", "", "default"), rows)
+
+
+def solver_settings() -> str:
+    """The settings that every solver takes."""
+    return fields(settings.SOLVER)
+
+
+def termination() -> str:
+    """The stop test."""
+    return fields(settings.TERMINATION)
+
+
+def linear_settings() -> str:
+    """The settings that every linear solver takes."""
+    return fields(settings.LINEAR)
+
+
+def solver_methods() -> str:
+    """Every solver with its own options."""
+    return _methods(solvers.SOLVERS)
+
+
+def adjoint_methods() -> str:
+    """Every adjoint method with its own options."""
+    return _methods(solvers.ADJOINTS)
+
+
+def linear_methods() -> str:
+    """Every linear solver with its own options."""
+    return _methods(solvers.LINEAR_SOLVERS)
+
+
+def _methods(table: dict[str, solvers.Description]) -> str:
+    parts = []
+    for one in table.values():
+        steps = "" if one.max_steps is None else f" `max_steps` is {one.max_steps} unless given."
+        parts += [
+            f"### `{one.name}`",
+            "",
+            _prose(one.summary) + steps,
+            "",
+            *([fields(one.fields), ""] if one.fields else []),
+        ]
+    return "\n".join(parts)
+
+
+def planned() -> str:
+    """The names of the language that this version refuses."""
+    rows = ((place, ", ".join(f"`{name}`" for name in sorted(names))) for place, names in settings.PLANNED.items())
+    return _table(("place", "not yet"), (row for row in rows if row[1]))
+
+
+def codes() -> str:
+    """Every code of a diagnostic."""
+    return _table(("code", "means"), ((f"`{code}`", _prose(text)) for code, text in CODES.items()))
+
+
+def commands() -> str:
+    """The command line: every command with its help."""
+    import click
+
+    from deqc.cli.main import deqc
+
+    context = click.Context(deqc, info_name="deqc", max_content_width=100)
+    parts = []
+    for name in deqc.list_commands(context):
+        command = deqc.get_command(context, name)
+        assert command is not None
+        if not command.hidden:
+            help_ = command.get_help(click.Context(command, parent=context, info_name=name))
+            parts += [f"## `deqc {name}`", "", "```text", help_, "```", ""]
+    return "\n".join(parts)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    table.__name__: table
+    for table in (
+        steps,
+        sections,
+        solver_settings,
+        termination,
+        linear_settings,
+        solver_methods,
+        adjoint_methods,
+        linear_methods,
+        planned,
+        codes,
+        commands,
+    )
+}
+
+
+def _fill(_app: Sphinx, _page: str, source: list[str]) -> None:
+    """Puts the tables where the page asks for them."""
+    source[0] = _PLACE.sub(lambda place: TABLES[place[1]](), source[0])
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Makes an extension of Sphinx of this file."""
+    app.connect("source-read", _fill)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,77 @@
+"""What README and documentation show is so: their pages run (`tests.snippets`)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import snippets
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+SPEC = """
+```yaml
+deqc: 1
+name: M
+input: {x: [2]}
+scale: [2]
+main_layers: [{sum: [{linear: 2}, $x]}, tanh]
+```
+"""
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_page_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    snippets.run(path, tmp_path, monkeypatch)
+
+
+def test_it_builds_without_a_warning(tmp_path: Path) -> None:
+    call = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "--builder",
+        "html",
+        "--fail-on-warning",
+        "--nitpicky",
+        "--quiet",
+        "--fresh-env",
+    ]
+    done = subprocess.run([*call, "docs", tmp_path], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "nn.Linear" in (tmp_path / "reference" / "steps.html").read_text(encoding="utf-8")
+
+
+WRONG = {
+    "a wrong spec": "```yaml\ndeqc: 1\nname: M\n```",
+    "a right spec that should be wrong": f"<!-- refused: E021 -->\n{SPEC}",
+    "a wrong setting": f"{SPEC}\n```yaml\nsolver: nwton\n```",
+    "a fault in Python": "```python\n1 / 0\n```",
+    "another text printed": "```python\nprint(1)\n```\n\n```text\n2\n```",
+    "a command that fails": f"{SPEC}\n```console\n$ deqc check n.yaml\n```",
+    "another text of a command": f"{SPEC}\n```console\n$ deqc compile m.yaml\nn.py written\n```",
+    "code that is not in the file": f"{SPEC}\n<!-- excerpt: m.py -->\n```python\ndef g():\n```",
+}
+
+
+@pytest.mark.parametrize("page", WRONG.values(), ids=WRONG)
+def test_a_page_that_is_not_so_fails(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "page.md"
+    path.write_text(page, encoding="utf-8")
+    with pytest.raises((pytest.fail.Exception, ZeroDivisionError)):
+        snippets.run(path, tmp_path, monkeypatch)
+
+
+def test_a_right_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "page.md"
+    path.write_text(
+        f"{SPEC}\n```yaml\nsolver: picard\n```\n```console\n$ deqc compile m.yaml\nm.py written\n```\n"
+        "```python\nfrom m import M\nprint(M.__name__)\n```\n```text\nM\n```\n",
+        encoding="utf-8",
+    )
+    snippets.run(path, tmp_path, monkeypatch)
+    assert "m" not in sys.modules
