@@ -159,6 +159,10 @@ def _notes(compilation: Compilation) -> Iterator[str]:
             for operand in node.operands:
                 if operand.op == "input" and node.span is not None:
                     yield f"line {node.span.line}: a branch of {node.op} is the input {operand.hint} as it stands"
+    inside = set(body(compilation.program))
+    for node in compilation.program.nodes:
+        if node.op == "detach" and node in inside and node.span is not None:
+            yield f"line {node.span.line}: detach inside f: gradients through the solution are not those of f as it is"
     for warning in compilation.warnings:
         yield f"line {warning.span.line}: {warning.message}"
 

@@ -231,8 +231,8 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
     "linear_solver": _words("neumann broyden limited_memory_broyden bicgstab cg forward_backward peaceman_rachford"),
     "step": _words(
         """
-        conv1d conv3d conv_transpose2d embedding matmul attention relative_attention sinusoidal
-        fourier_features instance_norm normalize reduce permute last detach random
+        conv1d conv3d conv_transpose2d embedding matmul attention relative_attention
+        fourier_features
         """
     ),
     "step.option": _words("name parametrize constraint weight_init bias_init weight transpose"),

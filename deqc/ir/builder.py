@@ -25,10 +25,11 @@ class Builder:
         """A node that reads nothing."""
         return self._keep(Node(op, (), attributes, type, span, hint))
 
-    def make(self, op: str, *operands: Node, hint: str = "", span: Span | None = None, **attributes: Any) -> Node:
+    def make(self, op: str, /, *operands: Node, hint: str = "", span: Span | None = None, **attributes: Any) -> Node:
         """The node `op(operands…)`; raises ShapeError where the op does not take them."""
         if op == "sum_to":
             attributes.setdefault("source", operands[0].type.shape)
+            attributes.setdefault("lead", operands[0].type.batched)
         kind = OPS[op].infer(attributes, *(o.type for o in operands))
         return self._keep(Node(op, operands, attributes, kind, span, hint))
 

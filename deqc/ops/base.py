@@ -59,7 +59,7 @@ class Value(Protocol):
 class Make(Protocol):
     """Makes a node of the IR."""
 
-    def __call__(self, op: str, *operands: Any, **attributes: Any) -> Any:
+    def __call__(self, op: str, /, *operands: Any, **attributes: Any) -> Any:
         """The node `op(operands…)`."""
 
 

@@ -30,17 +30,18 @@ class SumTo(Op):
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """`g.sum((0, 2, 3))`."""
-        g, shape = attributes["source"], tuple(attributes["shape"])
+        g, shape, lead = attributes["source"], tuple(attributes["shape"]), int(attributes["lead"])
         if not shape and not attributes["batched"]:
             return method(operands[0], "sum")
         if len(shape) == len(g):
             kept = [i for i, n in enumerate(g) if n == 1 or shape[i] != 1]
-            gone = [i + 1 for i in range(len(g)) if i not in kept]
-            summed = operands[0] if not gone else method(operands[0], "sum", _dims(gone), keepdim=True)
-            return summed if attributes["batched"] else method(summed, "sum", 0)
+            gone = [i + lead for i in range(len(g)) if i not in kept]
+            summed = method(operands[0], "sum", _dims(gone), keepdim=True) if gone else operands[0]
+            return method(summed, "sum", 0) if lead and not attributes["batched"] else summed
         keep = 0 if attributes.get("channels") else len(g) - 1
-        dims = [i + 1 for i in range(len(g)) if i != keep]
-        return method(operands[0], "sum", _dims(([] if attributes["batched"] else [0]) + dims))
+        dims = [i + lead for i in range(len(g)) if i != keep]
+        dims = [0, *dims] if lead and not attributes["batched"] else dims
+        return method(operands[0], "sum", _dims(dims)) if dims else operands[0]
 
 
 def _dims(dims: list[int]) -> int | tuple[int, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -263,6 +264,86 @@ EXPANSIONS = [
     ]
 ]
 
+TURNS = [
+    _of("permute", "{permute: [1, 0]}", (3, 2), (2, 3), lambda h: h.mT, free=True),
+    _of("permute", "{permute: [2, 0, 1]}", (2, 3, 4), (4, 2, 3), lambda h: h.permute(0, 3, 1, 2), free=True),
+    _of("permute", "{permute: {dims: [0, -1, 1]}}", (2, 3, 4), (2, 4, 3), lambda h: h.mT, free=True),
+    _of("permute", "{permute: [0, 1]}", (3, 3), (3, 3), lambda h: h, free=True),
+    _of("permute", "[sin, {permute: [1, 0]}, tanh]", (3, 3), (3, 3), lambda h: h.sin().mT.tanh(), free=True),
+    _of("permute", "{permute: 0}", (3,), (3,), lambda h: h, free=True),
+    _of("detach", "detach", (3,), (3,), lambda h: h.detach(), free=True),
+    _of(
+        "detach",
+        "{sum: [sin, [detach, {times: 2}], [cos, detach]]}",
+        (3, 2),
+        (3, 2),
+        lambda h: h.sin() + 2 * h.detach() + h.cos().detach(),
+        free=True,
+    ),
+    Row("last", "{last: {dim: 0, like: $x}}", (5,), (3,), lambda p, h, x: h[:, 2:], free=True),
+    Row("last", "{last: {dim: -2, like: $x}}", (4, 2), (3, 2), lambda p, h, x: h[:, 1:], x=(3, 5), free=True),
+    Row("last", "{last: {dim: 1, like: [$x, sin]}}", (4, 5), (4, 5), lambda p, h, x: h, x=(3, 5), free=True),
+]
+
+REDUCTIONS = [
+    *(
+        _of("reduce", f"{{reduce: {{op: {op}, dim: {dim}{keep}}}}}", of, to, oracle)
+        for op, torch_op in (("sum", torch.sum), ("mean", torch.mean), ("max", torch.amax), ("min", torch.amin))
+        for dim, keep, of, to, dims in [
+            ("-1", "", (2, 3), (2,), 2),
+            ("0", "", (2, 3), (3,), 1),
+            ("-1", ", keep: true", (3,), (1,), 1),
+            ("[0, 2]", "", (2, 3, 4), (3,), (1, 3)),
+            ("[-1, 1]", ", keep: true", (2, 3, 4), (2, 1, 1), (2, 3)),
+            ("[0]", ", keep: true", (1, 2), (1, 2), 1),
+        ]
+        for oracle in [lambda h, f=torch_op, d=dims, k=bool(keep): f(h, d, keepdim=k)]
+    ),
+    _of(
+        "reduce",
+        "[{reduce: {op: mean, dim: 0}}, {sum: [identity, [$x, {times: 0}]]}]",
+        (4,),
+        (3,),
+        lambda h: h.mean(1, True).expand(-1, 3),
+    ),
+    _of("reduce", "[relu, {reduce: {op: max, dim: -1}}]", (2, 5), (2,), lambda h: h.relu().amax(2)),
+    Row(
+        "reduce",
+        "{mul: [identity, [$x, {reduce: {op: max, dim: 0}}]]}",
+        (4,),
+        (4,),
+        lambda p, h, x: h * x.amax(1, keepdim=True),
+    ),
+]
+
+SINUSOIDS = [
+    Row("sinusoidal", step, (3, 4), (3, 4), oracle, x=(2, 4))
+    for step, oracle in [
+        ("{sum: [identity, {sinusoidal: 4}]}", lambda p, h, x: h + _sinusoid(range(3), 4, h)),
+        (
+            "{sum: [identity, {sinusoidal: {out: 4, order: descending}}]}",
+            lambda p, h, x: h + _sinusoid((2, 1, 0), 4, h),
+        ),
+        (
+            "{sum: [identity, [{sinusoidal: {out: 6}}, {linear: 4}]]}",
+            lambda p, h, x: h + F.linear(_sinusoid(range(3), 6, h), p["sum.1.linear.weight"], p["sum.1.linear.bias"]),
+        ),
+        (
+            "{sum: [identity, [$x, {mul: [identity, {sinusoidal: {out: 4, length_of: $x}}]}, {concat: {of: [identity, "
+            "{slice: {dim: 0, stop: 1}}], dim: 0}}]]}",
+            lambda p, h, x: h + (x * _sinusoid(range(2), 4, h))[:, [0, 1, 0]],
+        ),
+    ]
+]
+
+
+def _sinusoid(positions: Iterable[int], out: int, like: Tensor) -> Tensor:
+    return torch.tensor(
+        [[f(p * 10000 ** (-2 * k / out)) for f in (math.sin, math.cos) for k in range(out // 2)] for p in positions],
+        dtype=like.dtype,
+    )
+
+
 LINEAR = [
     Row("linear", "{linear: 5}", (4,), (5,), _layer(nn.Linear(4, 5), "linear")),
     Row("linear", "{linear: {out: 5, bias: false}}", (4,), (5,), _layer(nn.Linear(4, 5, bias=False), "linear")),
@@ -417,6 +498,24 @@ NORMALISATIONS = [
             _of("rms_norm", "{rms_norm: {affine: false, eps: 0.1}}", of, of, lambda h: F.rms_norm(h, (5,), eps=0.1)),
         )
     ),
+    _of("instance_norm", "instance_norm", (3, 2, 3), (3, 2, 3), F.instance_norm),
+    Row(
+        "instance_norm",
+        "{instance_norm: {affine: true, eps: 0.1}}",
+        (3, 2, 3),
+        (3, 2, 3),
+        _layer(nn.InstanceNorm2d(3, eps=0.1, affine=True), "instance_norm"),
+    ),
+    *(
+        _of("normalize", step, of, of, partial(F.normalize, dim=dim))
+        for of, step, dim in [
+            ((5,), "normalize", 1),
+            ((3, 5), "normalize", 2),
+            ((3, 5), "{normalize: 0}", 1),
+            ((2, 3, 4), "{normalize: {dim: -2}}", 2),
+            ((2, 3, 4), "{normalize: 0}", 1),
+        ]
+    ),
     *(
         _of("softmax", step, of, of, partial(torch.softmax, dim=dim))
         for of, step, dim in [
@@ -520,6 +619,9 @@ ROWS: list[Row] = [
     *BRANCHES,
     *VIEWS,
     *EXPANSIONS,
+    *TURNS,
+    *REDUCTIONS,
+    *SINUSOIDS,
     *LINEAR,
     *BILINEAR,
     *CONVOLUTIONS,

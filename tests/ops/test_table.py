@@ -55,7 +55,7 @@ def oracle(row: Row, case: Compiled, z: Tensor) -> Tensor:
 
 
 def test_every_step_has_a_row() -> None:
-    tested = {row.op for row in ROWS} | {row.op for row in OUTSIDE} | {"zeros"}  # zeros: below, in init
+    tested = {row.op for row in ROWS} | {row.op for row in OUTSIDE} | {"zeros", "random"}  # below, in init
     assert tested == set(STEPS)
 
 
@@ -112,7 +112,10 @@ def test_gradients_of_parameters_and_input(row: Row) -> None:
 def test_jacobian(row: Row, disabled: frozenset[str]) -> None:
     case = compiled(row, disabled)
     module, z, w = case.module, case.state(), type(case.weights())(*(v.detach() for v in case.weights()))
-    if row.op == "group_norm":  # forward mode under vmap refuses permuted images there, in torch 2.13
+    if row.op in (
+        "group_norm",
+        "instance_norm",
+    ):  # forward mode under vmap refuses permuted images there, in torch 2.13
         whole = torch.autograd.functional.jacobian(lambda z: module.f(z, w), z)
     else:
         whole = torch.func.jacfwd(lambda z: module.f(z, w))(z)
@@ -152,7 +155,7 @@ def test_an_op_without_a_rule_compiles(row: Row, linear: str) -> None:
     wanted = (*case.inputs, *case.model.parameters())
 
     def gradients(model: Callable[..., tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-        loss = sum((v.square().sum() for v in model(*case.inputs)), torch.zeros(()))
+        loss = sum((v.square().sum() for v in model(*case.inputs)), 0 * case.inputs[0].sum())
         return torch.autograd.grad(loss, wanted, allow_unused=True, materialize_grads=True)
 
     expected = gradients(case.model)
@@ -230,3 +233,27 @@ solver: picard
     u0 = case.model.solve(*case.inputs).u0  # type: ignore[operator]
     assert gap(u0[0], 2 * case.inputs[0]) == 0
     assert gap(u0[1], torch.zeros_like(case.inputs[0])) == 0
+
+
+@pytest.mark.parametrize(("init", "keep"), [("random", 1.0), ("{random: {keep: 0.3}}", 0.3)])
+def test_random(init: str, keep: float) -> None:
+    case = build(
+        f"""
+deqc: 1
+name: Start
+input: {{x: [3]}}
+scales: [[5], [2, 3]]
+init: [{init}, null]
+main_layers: {{each: [sin, {{times: 0.5}}]}}
+solver: picard
+""",
+        batch=4000,
+    )
+    first, second = (case.model.solve(*case.inputs).u0 for _ in range(2))  # type: ignore[operator]
+    u0 = first[0]
+    assert u0.shape == (4000, 5)
+    assert not first[1].any()
+    assert not torch.equal(u0, second[0])  # drawn anew in every call
+    assert abs(float((u0 != 0).double().mean()) - keep) < 0.02
+    assert abs(float(u0[u0 != 0].mean())) < 0.05
+    assert abs(float(u0[u0 != 0].std()) - 1) < 0.03
