@@ -7,11 +7,19 @@ import sys
 from pathlib import Path
 
 import pytest
+import tables
 
+import deqc
+from deqc.diagnostics import Severity
+from deqc.ops import STEPS
+from deqc.ops.base import INIT
 from tests import snippets
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts),
+]
 
 SPEC = """
 ```yaml
@@ -44,6 +52,18 @@ def test_it_builds_without_a_warning(tmp_path: Path) -> None:
     done = subprocess.run([*call, "docs", tmp_path], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "nn.Linear" in (tmp_path / "reference" / "steps.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_the_example_of_a_step_is_right(name: str) -> None:
+    step = tables.flow(tables.example(STEPS[name]), nested=True)
+    place = "init" if STEPS[name].where == {INIT} else "encoder"
+    found = []
+    for shape in ("[8]", "[64]", "[4, 8]", "[8, 8, 8]", "[1, 28, 28]", "[2, 4, 4, 4]"):
+        section = f"init: [{step}]" if place == "init" else f"encoder: {{v: [$x, {step}]}}"
+        spec = f"deqc: 1\nname: M\ninput: {{x: {shape}}}\nscale: [4]\n{section}\nmain_layers: [{{linear: 4}}]\n"
+        found.append([one for one in deqc.check(spec) if one.severity is Severity.ERROR])
+    assert [] in found, found[0]
 
 
 WRONG = {

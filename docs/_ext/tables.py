@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _MARKS = re.compile(r"(`[^`]*`)|([\[\]*<_])")
 _PLACE = re.compile(r"^<!-- table: (\w+) -->$", re.MULTILINE)
+# What no field requires by itself, and the op all the same.
+_NEEDS: dict[str, dict[str, object]] = {"clamp": {"min": 0, "max": 1}}
 _WHERE = {
     EVERYWHERE: "everywhere",
     OUTSIDE: "in `encoder` and `head`",
@@ -37,14 +39,42 @@ def steps() -> str:
 
 
 def _step(op: Op) -> str:
-    facts = [("Shape", _own(op, "infer")), ("Torch", torch_name(op)), ("Allowed", _WHERE[op.where])]
-    if not isinstance(op, Structure) and not op.has_rule:
-        facts.append(("Derivative", "by torch's autograd"))
+    facts = [
+        ("Example", f"`{flow(example(op))}`"),
+        ("Shape", "" if isinstance(op, Structure) else _own(op, "infer") or "unchanged"),
+        ("Torch", torch_name(op)),
+        ("Allowed", _WHERE[op.where]),
+        ("Derivative", "" if isinstance(op, Structure) or op.has_rule else "by torch's autograd"),
+    ]
     lines = [f"## `{op.name}`", "", _prose(op.summary), ""]
     lines += [f"- {name}: {text}" for name, text in facts if text]
     if op.fields:
         lines += ["", f"Principal field: {f'`{op.principal}`' if op.principal else 'none'}.", "", fields(op.fields)]
     return "\n".join([*lines, ""])
+
+
+def example(op: Op) -> object:
+    """The shortest use of the step: what it requires, by the first of its examples."""
+    values = {one.name: _example(one) for one in op.fields if one.required}
+    if not values and op.name not in _NEEDS:
+        return op.name
+    values |= _NEEDS.get(op.name, {})
+    alone = op.principal is not None and list(values) == [op.principal]
+    return {op.name: values[op.principal or ""] if alone else values}
+
+
+def _example(one: Field) -> object:
+    if one.examples:
+        return one.examples[0]
+    match one.kind:
+        case Kind.COMPUTATION:
+            return {"linear": 8}
+        case Kind.BRANCHES:
+            return [{"linear": 8}, {"linear": 8}]
+        case Kind.INT:
+            return max(int(one.minimum or 1), 1)
+        case _:
+            return 0.5
 
 
 def _own(op: Op, rule: str) -> str:
@@ -56,7 +86,7 @@ def _own(op: Op, rule: str) -> str:
 def torch_name(op: Op) -> str:
     """What torch calls the op: a function, a layer, or the code that is generated."""
     if name := getattr(op, "torch_name", None):
-        return f"`{name}`"
+        return f"`{name}`" if "." in name else f"`F.{name}`"
     return _own(op, "layer") or _own(op, "emit")
 
 
@@ -94,12 +124,24 @@ def _holds(one: Field) -> str:
 def _default(one: Field) -> str:
     if one.required:
         return "required"
-    return "" if one.default is None else f"`{_yaml(one.default)}`"
+    return "" if one.default is None else f"`{flow(one.default)}`"
 
 
-def _yaml(value: object) -> str:
-    """A value as a spec holds it; JSON is YAML."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def flow(value: object, nested: bool = False) -> str:
+    """A value as a spec holds it, in flow style."""
+    match value:
+        case bool() | None:
+            return json.dumps(value)
+        case str():
+            return json.dumps(value) if nested and "{" in value else value
+        case float() if value == float(short := f"{value:.0e}") and value < 0.01:
+            return short.replace("e-0", "e-").replace("0e+00", "0.0")
+        case dict():
+            return "{" + ", ".join(f"{name}: {flow(one, True)}" for name, one in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(flow(one, True) for one in value) + "]"
+        case _:
+            return str(value)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -118,7 +160,7 @@ def sections() -> str:
         (
             f"`{one.name}`",
             _prose(one.text),
-            "required" if one.required else f"`{_yaml(one.default)}`" if one.default else "",
+            "required" if one.required else f"`{flow(one.default)}`" if one.default else "",
         )
         for one in settings.SECTIONS
     )
