@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from deqc import settings, solvers
 from deqc.codes import CODES
@@ -20,6 +23,8 @@ from deqc.spec.bounds import forms
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "specs"
 
 _MARKS = re.compile(r"(`[^`]*`)|([\[\]*<_])")
 _PLACE = re.compile(r"^<!-- table: (\w+) -->$", re.MULTILINE)
@@ -239,6 +244,17 @@ def commands() -> str:
     return "\n".join(parts)
 
 
+def examples() -> str:
+    """Every spec of examples/specs, under its description."""
+    parts = []
+    for path in sorted(EXAMPLES.glob("*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        known = yaml.safe_load(text)
+        parts += [f"## {known['name']}", "", _prose(known["description"]), "", f"`examples/specs/{path.name}`", ""]
+        parts += ["```yaml", text.rstrip("\n"), "```", ""]
+    return "\n".join(parts)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     table.__name__: table
     for table in (
@@ -253,6 +269,7 @@ TABLES: dict[str, Callable[[], str]] = {
         planned,
         codes,
         commands,
+        examples,
     )
 }
 
