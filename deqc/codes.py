@@ -69,4 +69,5 @@ CODES: Final[dict[str, str]] = {
     "N102": "nothing reads an encoder value",
     "N103": "nothing reads what a scale's main layer makes",
     "N104": "f does not read the state",
+    "N105": "nothing calls a module",
 }

@@ -25,7 +25,7 @@ from deqc.emit.check import check_output
 from deqc.emit.plan import Plan
 from deqc.emit.planner import Identity, plan
 from deqc.emit.render import render
-from deqc.ir.graph import Program
+from deqc.ir.graph import Program, called_modules
 from deqc.lower import lower
 from deqc.passes import optimise
 from deqc.spec.build import build
@@ -75,8 +75,10 @@ def compile_text(text: str, file: str, disable: frozenset[str] = frozenset()) ->
     stages = [("lowering", lowered)]
     program = optimise(lowered, disable, lambda name, after: stages.append((name, after)))
     used = adjoint.method.name == "implicit" or solver.method.name == "newton"
-    derivatives = differentiate(program) if used and ADJOINT not in disable else None
-    identity = Identity(__version__, spec.name, sha256(spec))
+    # to a module of the user's only torch knows the derivative: one graph of the whole of f then serves best
+    own = ADJOINT not in disable and not called_modules(program)
+    derivatives = differentiate(program) if used and own else None
+    identity = Identity(__version__, spec.name, sha256(spec), tuple(spec.modules))
     flat = plan(identity, lowered, program, derivatives, solver_plan(solver), adjoint_plan(adjoint))
     source = render(flat)
     check_output(source)

@@ -8,7 +8,7 @@ from math import prod
 from deqc.compiler import Compilation
 from deqc.emit.naming import field_names, origin
 from deqc.emit.render import adjoint_text, solver_text
-from deqc.ir.graph import Node, Program, body, reachable
+from deqc.ir.graph import Node, Program, body, called_modules, reachable
 from deqc.ir.printer import show_program
 from deqc.ops import OPS
 from deqc.passes import PIPELINE
@@ -113,7 +113,12 @@ def _methods(compilation: Compilation) -> Iterator[tuple[str, ...]]:
         exact = "no gradient passes through the solution"
     yield "adjoint", f"{adjoint_text(plan.adjoint)}{chosen}: {exact}"
     derivatives = compilation.derivatives
-    if derivatives is None and (compilation.adjoint.method.name == "implicit" or plan.solver.method == "newton"):
+    called = called_modules(compilation.program)
+    if called:
+        modules = " and ".join(called)
+        yield "derivatives of f", f"by torch.func: f calls {modules}, which deqc does not see into; a backward solve"
+        yield "", "evaluates f once more, and keeps what torch needs for its products until it ends"
+    elif derivatives is None and (compilation.adjoint.method.name == "implicit" or plan.solver.method == "newton"):
         yield "derivatives of f", "by torch.func: generated rules are switched off"
     elif derivatives is None:
         yield "derivatives of f", "by torch's autograd: neither the solver nor the adjoint needs more"

@@ -7,8 +7,10 @@ needs torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,7 +31,7 @@ class Reference:
     residual: float
 
 
-def evaluate(program: Program, roots: tuple[Node, ...], values: Mapping[Node, Tensor]) -> tuple[Tensor, ...]:
+def evaluate(program: Program, roots: tuple[Node, ...], values: Mapping[Node, Any]) -> tuple[Tensor, ...]:
     """The values of nodes, given those of leaves (and of any other nodes), by each op's own meaning."""
     known = dict(values)
     for node in reachable(roots, frozenset(known)):
@@ -38,23 +40,39 @@ def evaluate(program: Program, roots: tuple[Node, ...], values: Mapping[Node, Te
     return tuple(known[root] for root in roots)
 
 
-def leaves(program: Program, state: Mapping[str, Tensor], inputs: tuple[Tensor, ...]) -> dict[Node, Tensor]:
-    """Inputs and parameters by their node; `state` is the generated module's state_dict or named parameters."""
-    values = dict(zip(program.inputs, inputs, strict=True))
+def leaves(
+    program: Program,
+    state: Mapping[str, Tensor],
+    inputs: tuple[Tensor, ...],
+    modules: Mapping[str, Callable[..., Tensor]] = MappingProxyType({}),
+) -> dict[Node, Any]:
+    """Inputs and parameters by their node, and the user's modules in the place of their parameters.
+
+    `state` is the generated module's state_dict or named parameters.
+    """
+    values: dict[Node, Any] = dict(zip(program.inputs, inputs, strict=True))
     for node in program.nodes:
         if node.op == "parameter":
             values[node] = state[f"{node.attributes['layer']}.{node.attributes['name']}"]
+        elif node.op == "parameters":
+            values[node] = modules[node.attributes["module"]]
     return values
 
 
-def apply_f(program: Program, z: Tensor, given: Mapping[Node, Tensor]) -> Tensor:
+def apply_f(program: Program, z: Tensor, given: Mapping[Node, Any]) -> Tensor:
     """One application of f on the packed state."""
     return evaluate(program, (program.f,), {**given, program.state: z})[0]
 
 
-def solve(program: Program, state: Mapping[str, Tensor], inputs: tuple[Tensor, ...], damping: float = 1.0) -> Reference:
+def solve(
+    program: Program,
+    state: Mapping[str, Tensor],
+    inputs: tuple[Tensor, ...],
+    damping: float = 1.0,
+    modules: Mapping[str, Callable[..., Tensor]] = MappingProxyType({}),
+) -> Reference:
     """The equilibrium by plain iteration from zeros, with the whole of it on autograd's tape."""
-    given = leaves(program, state, inputs)
+    given = leaves(program, state, inputs, modules)
     z = inputs[0].new_zeros(inputs[0].shape[0], program.size)
     residual = float("inf")
     for _ in range(ITERATIONS):
@@ -66,7 +84,7 @@ def solve(program: Program, state: Mapping[str, Tensor], inputs: tuple[Tensor, .
     return Reference(z, output(program, z, given), residual)
 
 
-def output(program: Program, z: Tensor, given: Mapping[Node, Tensor]) -> tuple[Tensor, ...]:
+def output(program: Program, z: Tensor, given: Mapping[Node, Any]) -> tuple[Tensor, ...]:
     """What `forward` returns at the packed state z."""
     if program.outputs:
         return evaluate(program, program.outputs, {**given, program.solution: z})

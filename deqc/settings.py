@@ -144,6 +144,14 @@ SECTIONS: Final = (
         required=True,
     ),
     Section(
+        "modules",
+        "Modules of your own, handed to the generated class in this order and called like steps: each name with the "
+        "shape of what it returns for one sample, `same` for that of its first argument, or in full "
+        "{out, deterministic}.",
+        ({"denoiser": "same"}, {"cell": {"out": [64], "deterministic": True}}),
+        {},
+    ),
+    Section(
         "blocks",
         "Named computations with parameters, used like steps. Each use has its own weights.",
         ({"dense": {"params": {"out": None}, "body": [{"linear": "${out}"}, "tanh"]}},),
@@ -214,7 +222,7 @@ def _words(text: str) -> frozenset[str]:
 
 # Names that the language defines and this version does not offer yet, by the place where they may be written.
 PLANNED: Final[dict[str, frozenset[str]]] = {
-    "section": _words("parameters modules loss time jacobian_regularization"),
+    "section": _words("parameters loss time jacobian_regularization"),
     "kind": _words("neural_ode"),
     "input": _words("dtype batch layout"),
     "solver": _words(

@@ -321,12 +321,15 @@ def state_dict_says_where_it_is_from(case: Case) -> None:
     model = case.model()
     state = model.state_dict()
     assert state["_extra_state"] == {"deqc_version": model.deqc_version, "spec_sha256": model.spec_sha256}
-    fresh = type(model)().double()
+    fresh = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in fresh.parameters():
+            parameter.zero_()
     fresh.load_state_dict(state)
-    plain = {name: value for name, value in state.items() if name != "_extra_state"}
-    type(model)().double().load_state_dict(plain)
-    nn.Sequential(type(model)().double()).load_state_dict({f"0.{name}": value for name, value in plain.items()})
     assert apart(fresh.parameters(), model.parameters()) == 0
+    plain = {name: value for name, value in state.items() if name != "_extra_state"}
+    fresh.load_state_dict(plain)
+    nn.Sequential(fresh).load_state_dict({f"0.{name}": value for name, value in plain.items()})
     assert "solver" in repr(model)
 
 

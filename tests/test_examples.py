@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from deqc import reference
 from deqc.compiler import Compilation, compile_text
 from tests import properties
+from tests.own_modules import own_modules
 from tests.properties import Case, Outputs
 
 FOLDER = Path(__file__).resolve().parents[1] / "examples/specs"
@@ -39,12 +40,12 @@ def compilation(name: str) -> Compilation:
 def make_case(name: str, module: ModuleType) -> Case:
     """The model with parameters that are drawn, and small enough to contract."""
     compiled = compilation(name)
-    kind: Callable[[], nn.Module] = getattr(module, compiled.spec.name)
+    kind: Callable[..., nn.Module] = getattr(module, compiled.spec.name)
 
     def model() -> nn.Module:
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            made = kind().double().eval()
+            made = kind(**own_modules(compiled)).double().eval()
         with torch.no_grad():
             for parameter in made.parameters():
                 parameter.mul_(0.5)
@@ -59,7 +60,7 @@ def make_case(name: str, module: ModuleType) -> Case:
 
     def expected(model: nn.Module, *given: Tensor) -> Outputs:
         state = {**dict(model.named_buffers()), **dict(model.named_parameters())}
-        found = reference.solve(compiled.lowered, state, given)
+        found = reference.solve(compiled.lowered, state, given, modules=dict(model.named_children()))
         assert found.residual < 1e-12, "the model does not contract"
         return found.output if len(found.output) > 1 else found.output[0]
 
@@ -118,7 +119,7 @@ def test_generated_code_is_clean(tmp_path: Path) -> None:
 def test_converges_as_initialised(case_of: Callable[[str], Case], name: str) -> None:
     case = case_of(name)
     torch.manual_seed(0)
-    model: Any = getattr(case.module, compilation(name).spec.name)()
+    model: Any = getattr(case.module, compilation(name).spec.name)(**own_modules(compilation(name)))
     solution = model.solve(*(x.float() for x in case.inputs(8)))
     properties.loss(solution.output).backward()
     assert solution.original.status.tolist() == [0] * 8

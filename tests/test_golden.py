@@ -18,6 +18,7 @@ from torch import Tensor
 
 from deqc import reference
 from deqc.compiler import compile_text
+from tests.own_modules import own_modules
 from tests.properties import apart, constants, flat, gradients, import_source, loss, pieces
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,7 +49,7 @@ def write() -> None:
 def model_part(source: str) -> int:
     """Lines between the constants and the solve: f, its derivatives and the class."""
     lines = source.splitlines()
-    first = next(k for k, line in enumerate(lines) if line.startswith("# ---- f and its derivatives"))
+    first = next(k for k, line in enumerate(lines) if line.startswith("# ---- f "))
     last = next(k for k, line in enumerate(lines) if line.startswith("# ---- the solve"))
     return last - first
 
@@ -127,7 +128,7 @@ def test_computes_what_the_spec_means(name: str, tmp_path: Path) -> None:
     compilation = compile_text(SPECS[name].read_text(encoding="utf-8"), name)
     module = import_source(golden(name).read_text(encoding="utf-8"), f"golden_{name}", tmp_path)
     torch.manual_seed(0)
-    model: Any = getattr(module, compilation.spec.name)().double().eval()
+    model: Any = getattr(module, compilation.spec.name)(**own_modules(compilation)).double().eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(0.5)
@@ -135,7 +136,7 @@ def test_computes_what_the_spec_means(name: str, tmp_path: Path) -> None:
 
     def expected(*given: Tensor) -> tuple[Tensor, ...]:
         state = {**dict(model.named_buffers()), **dict(model.named_parameters())}
-        found = reference.solve(compilation.lowered, state, given)
+        found = reference.solve(compilation.lowered, state, given, modules=dict(model.named_children()))
         assert found.residual < 1e-12
         return found.output
 
@@ -150,7 +151,7 @@ def test_computes_what_the_spec_means(name: str, tmp_path: Path) -> None:
     loss(solution.output).backward()
 
     state = {**dict(model.named_buffers()), **dict(model.named_parameters())}
-    given = reference.leaves(compilation.lowered, state, inputs)
+    given = reference.leaves(compilation.lowered, state, inputs, dict(model.named_children()))
     z = model.pack(model.solve(*inputs, depth=0).z_star)
     for _ in range(2):
         z = reference.apply_f(compilation.lowered, z, given)

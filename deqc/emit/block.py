@@ -10,6 +10,7 @@ from deqc.emit.naming import SECTIONS, Namer, wish
 from deqc.ir.graph import Node, reachable
 from deqc.ops import OPS
 from deqc.ops.code import Attribute, Call, Code, Index, Infix, Items, Text, flat, terms
+from deqc.ops.module import OP as MODULE
 
 LONGEST = 72  # of an expression inside another
 DEEPEST = 3
@@ -43,7 +44,7 @@ class Block:
         self._uses.update(roots)
         self._repeated = {o for node in order if OPS[node.op].repeats for o in node.operands}
         self._roots = set(roots)
-        self.functions = {f for node in order if (f := OPS[node.op].function)}
+        self.functions = {f for node in order if (f := OPS[node.op].function) and not (layers and node.op == "module")}
         self.texts: list[str] = []
         for node in order:
             self._emit(node)
@@ -81,6 +82,8 @@ class Block:
 
     def _expression(self, node: Node) -> Code:
         operands = tuple(self._codes[o] for o in node.operands)
+        if self._layers and node.op == "module":
+            return MODULE.checked(node.attributes, node.type, Call(module_code(node.attributes["name"]), operands[1:]))
         if self._layers and self._whole_layer(node):
             return Call(layer_code(node.attributes["layer"]), operands[:1])
         return self._listed(node, OPS[node.op].emit(node.attributes, node.type, *operands))
@@ -137,6 +140,11 @@ def _calls_layer(code: Code) -> bool:
             return any(map(_calls_layer, operands))
         case _:
             return False
+
+
+def module_code(name: str) -> Code:
+    """`self.cell`, a module of the user's."""
+    return Attribute(Text("self"), name)
 
 
 def layer_code(path: str) -> Code:

@@ -38,7 +38,7 @@ def _text(node: Node, known: dict[Node, str], top: bool = False) -> str:
         return str(node.attributes["name"])
     if node.op == "sum":
         return " + ".join(_text(o, known) for o in node.operands)
-    operands = [o for o in node.operands if o.op != "parameter"]
+    operands = [o for o in node.operands if o.op not in ("parameter", "parameters")]
     if node.op == "mul":
         return " · ".join(_held(_text(o, known)) for o in operands)
     if node.op == "times":
@@ -47,7 +47,8 @@ def _text(node: Node, known: dict[Node, str], top: bool = False) -> str:
         return f"{_text(operands[0], known)} + {node.attributes['by']}"
     if node.op == "dropout_mask":
         return "mask"
-    return f"{node.op}({', '.join(_text(o, known) for o in operands)})"
+    name = node.attributes["name"] if node.op == "module" else node.op
+    return f"{name}({', '.join(_text(o, known) for o in operands)})"
 
 
 def _held(text: str) -> str:

@@ -122,6 +122,8 @@ def origin(node: Node) -> str:
     """Where a weight comes from, in a few words; empty where its name says it."""
     if node.op == "parameter":
         return f"{node.attributes['layer']}.{node.attributes['name']}"
+    if node.op == "parameters":
+        return f"the parameters of {node.attributes['module']}, flat"
     below = list(reachable((node,)))
     leaves = [n for n in below if n.op == "parameter"]
     if not leaves or any(n.op == "input" for n in below):

@@ -52,6 +52,7 @@ class Locals:
     start: str  # "u0"
     encoded: str  # "e"
     record: str = "record"
+    modules: str = "m"
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,8 @@ class Plan:
     head_reads_inputs: bool
     outputs: tuple[Member, ...]  # of the head, with their shapes "(B, 10)"; the only one may have no name
     start_reads_inputs: bool
+    modules: tuple[str, ...]  # of the user's, the arguments of __init__
+    called: tuple[str, ...]  # those that f calls
     functional: bool  # whether some body uses torch.nn.functional as F
     functions: tuple[str, ...]  # the module's own helper functions that some body calls
     autograd_rules: bool  # whether vjp or pullback leaves an op without a rule to torch

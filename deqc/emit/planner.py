@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from deqc.adjoint import Adjoint
-from deqc.emit.block import Block, layer_code
+from deqc.emit.block import Block, layer_code, module_code
 from deqc.emit.equation import equation, shapes
 from deqc.emit.layout import statement
 from deqc.emit.naming import Namer, field_names, origin, wish
@@ -25,10 +25,12 @@ from deqc.emit.plan import (
     SolverPlan,
 )
 from deqc.emit.render import adjoint_text, solver_text
-from deqc.ir.graph import Node, Program, reachable
+from deqc.ir.graph import Node, Program, called_modules, reachable
 from deqc.ops.code import Attribute, Call, Code, Items, Text, call
 
-IN_FUNCTIONS = frozenset({"z", "u", "w", "at", "f", "F", "torch", "nn", "vjp", "linearize", "pullback", "jacobian"})
+IN_FUNCTIONS = frozenset(
+    {"z", "u", "w", "m", "at", "f", "F", "torch", "nn", "vjp", "linearize", "pullback", "jacobian"}
+)
 IN_METHODS = frozenset(
     {"self", "z", "f", "F", "torch", "nn", "equilibrium", "pack", "unpack", "Weights", "Encoded", "Output"}
 )
@@ -42,6 +44,7 @@ class Identity:
     deqc_version: str
     spec_name: str
     spec_sha256: str
+    modules: tuple[str, ...] = ()  # of the user's, in the order of the spec
 
 
 def plan(
@@ -72,7 +75,7 @@ class _Planner:
         self.fields = field_names(self.program)
         self.inputs = [str(i.attributes["name"]) for i in self.program.inputs]
         names = Namer(IN_METHODS | set(self.inputs))
-        self.locals = Locals(*(names.fresh(n) for n in ("w", "u0", "e", "record")))
+        self.locals = Locals(*(names.fresh(n) for n in ("w", "u0", "e", "record", "m")))
         self.encoded = self._encoded()
         namer = Namer(())
         self.encoded_names = {e: namer.fresh(e.hint or "encoded") for e in self.encoded}
@@ -118,6 +121,8 @@ class _Planner:
             head_reads_inputs=self._reads_inputs(program.outputs),
             outputs=self._outputs(),
             start_reads_inputs=bool(program.start and self._reads_inputs((program.start,))),
+            modules=tuple(self.identity.modules),
+            called=called_modules(program),
             functional=bool(re.search(r"(?<![\w.])F\.", code)) or "_rows" in self.functions,
             convolution_gradients="torch.nn.grad." in "\n".join(self.texts),
             functions=tuple(sorted(self.functions)),
@@ -210,7 +215,11 @@ class _Planner:
         for node in order:
             if node.op == "parameter":
                 given[node] = Attribute(layer_code(node.attributes["layer"]), node.attributes["name"])
-        reserved = IN_METHODS | set(self.inputs) | {self.locals.encoded, self.locals.weights, self.locals.start}
+            elif node.op == "parameters":
+                given[node] = call("_parameters", module_code(node.attributes["module"]))
+                self.functions.add("_parameters")
+        common = {self.locals.encoded, self.locals.weights, self.locals.start, self.locals.modules}
+        reserved = IN_METHODS | set(self.inputs) | common
         wishes = {n: name for n, name in self.fields.items() if n not in given}
         block = Block(roots, given, reserved, 8, wishes=wishes, layers=True)
         return self._finished(block, result)
@@ -298,6 +307,6 @@ def _size(node: Node) -> int:
 
 
 def _comment(node: Node) -> str:
-    parts: Iterable[str] = (str(node.type), origin(node))
+    parts: Iterable[str] = ("" if node.op == "parameters" else str(node.type), origin(node))
     text = ", ".join(p for p in parts if p)
     return text if len(text) <= 72 else str(node.type)

@@ -84,6 +84,16 @@ def argument_names(arguments: Sequence[Argument]) -> list[str]:
     return [argument.name for argument in arguments]
 
 
+def module_arguments(names: Sequence[str]) -> list[str]:
+    """`cell: nn.Module` for every module of the user's."""
+    return [f"{name}: nn.Module" for name in names]
+
+
+def own_modules(names: Sequence[str]) -> str:
+    """`self.cell, self.lookup`."""
+    return ", ".join(f"self.{name}" for name in names)
+
+
 def batched_shapes(scales: Sequence[ScalePlan]) -> list[str]:
     """`(B, 4)` for every scale."""
     return [f"({', '.join(['B', *map(str, scale.shape)])})" for scale in scales]
@@ -194,6 +204,8 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         indented,
         typed_arguments,
         argument_names,
+        module_arguments,
+        own_modules,
         batched_shapes,
         packed_piece,
         checked_piece,

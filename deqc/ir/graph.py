@@ -1,6 +1,6 @@
 """The graph: nodes in order, each with its operands, constants, type and the place of the spec it came from.
 
-leaf    ::= input(name) | parameter(layer, name) | state | solution | cotangent
+leaf    ::= input(name) | parameter(layer, name) | parameters(module) | state | solution | cotangent
 node    ::= op(node …; constants) : type            op one of `deqc.ops.OPS`
 program ::= nodes, in an order in which operands stand first; among them
             f         the packed next state, a function of `state` and of the boundary
@@ -18,7 +18,7 @@ from typing import Any
 from deqc.diagnostics import Span
 from deqc.types import Type
 
-LEAVES = frozenset({"input", "parameter", "state", "solution", "cotangent"})
+LEAVES = frozenset({"input", "parameter", "parameters", "state", "solution", "cotangent"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +114,11 @@ def body(program: Program) -> tuple[Node, ...]:
     """What one evaluation of f computes, operands first: everything between the boundary, the state and f."""
     stop = frozenset(program.boundary) | {program.state}
     return tuple(reachable((program.f,), stop))
+
+
+def called_modules(program: Program) -> tuple[str, ...]:
+    """The user's modules that f calls, by name."""
+    return tuple(dict.fromkeys(str(node.attributes["name"]) for node in body(program) if node.op == "module"))
 
 
 def readers(program: Program) -> dict[Node, list[Node]]:

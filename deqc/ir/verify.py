@@ -31,7 +31,7 @@ def verify(program: Program, after: str) -> None:
     state, solution = (depends(program.nodes, leaf) for leaf in (program.state, program.solution))
     need(not any(n in state or n in solution for n in program.boundary), "a weight depends on the state")
     for node in body(program):
-        need(node.op not in ("input", "parameter", "solution"), f"f reads {node.op} past the boundary")
+        need(node.op not in ("input", "parameter", "parameters", "solution"), f"f reads {node.op} past the boundary")
         need(OPS[node.op].pure, f"f holds {node.op}, which changes from call to call")
     need(
         program.start is None or not (program.start in state or program.start in solution), "the start reads the state"

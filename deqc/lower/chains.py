@@ -15,9 +15,10 @@ from deqc.lower.arguments import InvalidArgumentError, attributes, computed
 from deqc.lower.scope import ABSENT, Absent, Scope
 from deqc.ops import STEPS
 from deqc.ops.base import GIVEN, INCOMING, Op, ShapeError
+from deqc.ops.module import ARGUMENTS
 from deqc.ops.variational_dropout import OP as VARIATIONAL
 from deqc.spec.expressions import Expression
-from deqc.spec.model import Block, Branches, Computation, Literal, Reference, Spec, Step
+from deqc.spec.model import Block, Branches, Computation, Literal, Module, Reference, Spec, Step
 from deqc.types import Type, show
 
 STEPS_AT_MOST = 100_000
@@ -37,6 +38,7 @@ class Chains:
     folders: dict[str, None] = field(default_factory=dict)  # paths that hold layers
     steps: int = 0  # lowered so far
     depth: int = 0  # of computations within computations
+    modules: dict[str, Node] = field(default_factory=dict)  # the parameters of each module of the user's
     first_input: Node | None = None  # gives zeros and masks their batch, device and dtype
 
     def lower(self, computation: Computation, x: Node | None, path: str, scope: Scope) -> Node | None:
@@ -95,6 +97,8 @@ class Chains:
         try:
             if step.name in self.spec.blocks:
                 return self._block(self.spec.blocks[step.name], step, x, path, scope)
+            if step.name in self.spec.modules:
+                return self._module(self.spec.modules[step.name], step, x, path, scope)
             return self._op(STEPS[step.name], step, x, path, scope)
         except InvalidArgumentError:
             return None
@@ -297,6 +301,23 @@ class Chains:
                 values[parameter.name] = ABSENT
         inner = Scope(scope.section, values, numbers, shape=scope.shape)
         return self.lower(block.body, x, path, inner)
+
+    def _module(self, module: Module, step: Step, x: Node | None, path: str, scope: Scope) -> Node | None:
+        """A call of a module of the user's, with the incoming value or what its branches make of it."""
+        branches = step.arguments.get(ARGUMENTS.name)
+        given: list[Node | None] = [x]
+        if isinstance(branches, Branches):
+            given = [self.lower(one, x, f"{path}.{k}", scope) for k, one in enumerate(branches.items)]
+        arguments = [one for one in given if one is not None]
+        if len(arguments) < len(given):
+            return None
+        if module.name not in self.modules:
+            kind = Type((), batched=False)
+            self.modules[module.name] = self.builder.leaf("parameters", kind, hint=module.name, module=module.name)
+        shape = arguments[0].type.shape if module.shape is None else module.shape.sizes
+        number = 0 if module.deterministic else self.steps  # calls that may differ are never taken for the same
+        constants: dict[str, Any] = {"name": module.name, "shape": shape, "number": number}
+        return self.builder.make("module", self.modules[module.name], *arguments, span=step.span, **constants)
 
     def _too_large(self, step: Step, what: str) -> None:
         """Ends the compilation: what is written out from here on is not worth its time."""

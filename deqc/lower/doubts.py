@@ -21,6 +21,11 @@ def doubt(spec: Spec, program: Program, problems: Problems) -> None:
         if node not in needed:
             span = spec.encoder_spans[name]
             warn("N102", span, f"nothing reads {name}: its layers will not learn", f"read it as ${name}, or remove it")
+    called = {node.attributes["name"] for node in needed if node.op == "module"}
+    for module in spec.modules.values():
+        if module.name not in called:
+            hint = f"call it as a step, `{module.name}`, or remove it"
+            warn("N105", module.span, f"nothing calls the module {module.name}", hint)
     for index, node in enumerate(program.hidden):
         if node not in needed:
             span = spec.main_layers[index].span

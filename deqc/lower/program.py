@@ -98,7 +98,9 @@ class _Lowering:
     def _boundary(self, nodes: tuple[Node, ...], f: Node, state: Node) -> tuple[Node, ...]:
         """What f reads before any hoisting: inputs, encoder values, masks and parameters as they stand."""
         moving = depends(nodes, state)
-        made = frozenset(self.encoded) | {n for n in nodes if n.op in ("input", "parameter", "dropout_mask")}
+        made = frozenset(self.encoded) | {
+            n for n in nodes if n.op in ("input", "parameter", "parameters", "dropout_mask")
+        }
         stop = frozenset(n for n in made if n not in moving)
         inside = set(reachable((f,), stop))
         read = [o for n in nodes if n in inside for o in n.operands]

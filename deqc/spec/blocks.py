@@ -18,7 +18,7 @@ from deqc.spec.walk import references, steps
 
 
 def signatures(
-    section: Node | None, constants: Map[str, Number], problems: Problems
+    section: Node | None, constants: Map[str, Number], modules: frozenset[str], problems: Problems
 ) -> dict[str, tuple[Parameter, ...]]:
     """The parameters of every block that may be used, as declared; defaults are read by `blocks`."""
     found: dict[str, tuple[Parameter, ...]] = {}
@@ -28,6 +28,10 @@ def signatures(
             problems.add(
                 "E044", entry.key.span, f"'{entry.name}' is a step of the language and cannot name a block", hint=hint
             )
+            continue
+        if entry.name in modules:
+            hint = f"write '{entry.name}_block'"
+            problems.add("E044", entry.key.span, f"'{entry.name}' is a module and cannot name a block", hint=hint)
             continue
         check_name(entry.name, entry.key.span, "a block", problems, path=True)
         declared = entry.value.get("params") if isinstance(entry.value, Mapping) else None

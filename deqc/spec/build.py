@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from deqc.diagnostics import Problems, Severity, Span
+from deqc.ops import STEPS
 from deqc.settings import SECTIONS
 from deqc.spec import methods, sections
 from deqc.spec.blocks import blocks, signatures
 from deqc.spec.layers import BrokenError, Layers
-from deqc.spec.model import Adjoint, Block, Computation, Initial, Output, Solver, Spec
+from deqc.spec.model import Adjoint, Block, Computation, Initial, Module, Output, Solver, Spec
 from deqc.spec.names import check_class_name, did_you_mean
 from deqc.spec.placement import Placement
 from deqc.spec.positions import Positions
@@ -48,11 +49,12 @@ def build(root: Mapping, problems: Problems) -> Spec | None:
         check_class_name(name, entry.value.span, problems)
     inputs = sections.inputs(root.get("input"), reader)
     scales = sections.scales(root, reader)
+    own = sections.modules(root.get("modules"), reader)
     declared = blocks(root.get("blocks"), reader)
     encoder = sections.encoder(root.get("encoder"), reader)
     layers = _layers(root, reader)
     solver, adjoint = _settings(root, problems)
-    _check_names(root, reader, declared, encoder, layers)
+    _check_names(root, reader, declared, own, encoder, layers)
     if not _lowerable(root, problems):
         return None
     if (
@@ -72,6 +74,7 @@ def build(root: Mapping, problems: Problems) -> Spec | None:
         kind="deq",
         constants=reader.constants,
         inputs=inputs,
+        modules=own,
         blocks=declared,
         encoder=encoder,
         scales=scales,
@@ -121,10 +124,11 @@ def _reader(root: Mapping, problems: Problems) -> Reader:
     several = root.get("scales")
     count = len(several.items) if isinstance(several, Sequence) else 1
     named = [entry.name for entry in _entries(root, "input") + _entries(root, "encoder")]
-    later = {entry.name for section in ("modules", "parameters") for entry in _entries(root, section)}
-    parameters = signatures(root.get("blocks"), constants, problems)
+    later = {entry.name for entry in _entries(root, "parameters")}
+    modules = frozenset(entry.name for entry in _entries(root, "modules")) - STEPS.keys()
+    parameters = signatures(root.get("blocks"), constants, modules, problems)
     later |= {entry.name for entry in _entries(root, "blocks")} - parameters.keys()  # those that are called like a step
-    return Reader(problems, constants, count, parameters, frozenset(named), frozenset(later))
+    return Reader(problems, constants, count, parameters, modules, frozenset(named), frozenset(later))
 
 
 @dataclass
@@ -163,12 +167,21 @@ def _layers(root: Mapping, reader: Reader) -> _Layers:
     return found
 
 
-def _check_names(root: Mapping, reader: Reader, declared: Map[str, Block], encoder: Encoder, layers: _Layers) -> None:
+def _check_names(
+    root: Mapping,
+    reader: Reader,
+    declared: Map[str, Block],
+    modules: Map[str, Module],
+    encoder: Encoder,
+    layers: _Layers,
+) -> None:
     """Reports every name that is read where it means nothing."""
     inputs, encoded = ({e.name: e.key.span for e in _entries(root, section)} for section in ("input", "encoder"))
     unread = not all(isinstance(root.get(section), Mapping) for section in ("input", "encoder") if root.entry(section))
     everything = unread or root.entry("input") is None
-    checker = Checker(Placement(declared, reader.problems), reader.problems, reader.unavailable, everything)
+    checker = Checker(
+        Placement(declared, reader.modules, modules, reader.problems), reader.problems, reader.unavailable, everything
+    )
     positions = Positions(checker, frozenset(reader.constants), inputs, encoded, reader.scale_count)
     positions.blocks(declared)
     positions.encoder(encoder)

@@ -16,6 +16,7 @@ from typing import Any
 
 from deqc.fields import Field, Kind
 from deqc.ops import STEPS
+from deqc.ops.module import ARGUMENTS
 from deqc.settings import LANGUAGE
 from deqc.spec.expressions import Expression
 from deqc.spec.folding import Known, folded
@@ -61,6 +62,10 @@ def _document(spec: Spec) -> dict[str, Any]:
         "kind": spec.kind,
         "input": [[one.name, list(one.shape.sizes)] for one in spec.inputs],
         "scales": [list(scale.sizes) for scale in spec.scales],
+        "modules": [
+            [one.name, None if one.shape is None else list(one.shape.sizes), one.deterministic]
+            for one in spec.modules.values()
+        ],
         "blocks": {name: _block(spec.blocks[name], plain) for name in sorted(_used(spec))},
         "encoder": [[name, plain.computation(one)] for name, one in spec.encoder],
         "init": _initial(spec.initial, at),
@@ -161,7 +166,7 @@ class _Writer:
         if step.name in self.blocks:
             parameters = self.blocks[step.name].parameters
             return [step.name, {one.name: self._given(one, step.arguments.get(one.name)) for one in parameters}]
-        fields = STEPS[step.name].fields
+        fields = STEPS[step.name].fields if step.name in STEPS else (ARGUMENTS,)
         return [step.name, {one.name: self._field(one, step.arguments.get(one.name)) for one in fields}]
 
     def _given(self, parameter: Parameter, argument: Argument | None) -> Any:

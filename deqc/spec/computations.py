@@ -8,6 +8,7 @@ from deqc.diagnostics import Span
 from deqc.fields import Field, Kind
 from deqc.ops import STEPS
 from deqc.ops.base import Op
+from deqc.ops.module import ARGUMENTS
 from deqc.settings import planned
 from deqc.spec.arguments import block_arguments
 from deqc.spec.availability import not_available
@@ -83,6 +84,8 @@ def _named(name: str, span: Span, whole: Span, argument: Node | None, reader: Re
     """A step by its name; `argument` is None where the name stands alone."""
     if name in reader.signatures:
         return Step(name, block_arguments(name, span, argument, reader, computation), span, whole)
+    if name in reader.modules:
+        return Step(name, _module(name, argument, reader), span, whole)
     if name in STEPS and name not in reader.unavailable:
         return Step(name, _fields(STEPS[name], span, argument, reader), span, whole)
     if name not in reader.unavailable:
@@ -92,12 +95,30 @@ def _named(name: str, span: Span, whole: Span, argument: Node | None, reader: Re
     return _broken(whole)
 
 
+def _module(name: str, argument: Node | None, reader: Reader) -> dict[str, Argument]:
+    """The arguments of a module of the user's, where they are written."""
+    node = argument
+    if isinstance(argument, Mapping):
+        for entry in argument:
+            if entry.name != ARGUMENTS.name:
+                hint = f"write `{{{name}: {{args: [$x, …]}}}}`, or `{name}` alone"
+                message = f"the module {name} has no field '{entry.name}'"
+                reader.problems.add("E020", entry.key.span, message, expected="args", hint=hint)
+        node = argument.get(ARGUMENTS.name)
+    if node is None:
+        return {}
+    if not isinstance(node, Sequence) or not node.items:
+        reader.malformed(node, f"{name}.args must be a list of computations", hint=f"write `{{{name}: [$x, …]}}`")
+        return {}
+    return {ARGUMENTS.name: Branches(tuple(computation(item, reader) for item in node.items), node.span)}
+
+
 def _unknown(name: str, span: Span, reader: Reader) -> None:
     """Reports a step that does not exist, with what was probably meant."""
     if planned("step", name):
         reader.problems.add("E025", span, not_available(name))
         return
-    known = [*STEPS, *reader.signatures]
+    known = [*STEPS, *reader.signatures, *reader.modules]
     head, colon, tail = name.partition(":")
     near = did_you_mean(name, known)
     if name.startswith("-"):

@@ -109,6 +109,16 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Module:
+    """A module of the user's, an argument of the generated class; `shape` None is that of its first argument."""
+
+    name: str
+    shape: Shape | None
+    deterministic: bool
+    span: Span
+
+
+@dataclass(frozen=True)
 class Initial:
     """How z_0 is made: `zeros`, `step` (f at zero), or `chains` (one computation a scale; None is zeros)."""
 
@@ -167,6 +177,7 @@ class Spec:
     kind: str
     constants: Mapping[str, Number]
     inputs: tuple[Input, ...]
+    modules: Mapping[str, Module]
     blocks: Mapping[str, Block]
     encoder: tuple[tuple[str, Computation], ...]
     scales: tuple[Shape, ...]

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from deqc.diagnostics import Problems, Span
+from deqc.ops import STEPS
+from deqc.settings import planned
 from deqc.spec.aliases import meant
 
 MAX_LENGTH: Final = 64
@@ -66,6 +68,14 @@ MODULE_NAMES: Final = _words(
     training type update values xpu zero_grad
     """
 )
+# What a generated model owns beside what every torch module does: its methods, and the sections of its layers.
+MODEL_NAMES: Final = _words(
+    """
+    weights solve step pack unpack encode project_ value_and_grad fixed_point deqc_version spec_sha256
+    Status Record DeepEquilibriumSolution
+    encoder init main_layers mapping_layers post_fuse_layers head params
+    """
+)
 # What every tuple owns: no member of a named tuple can be called so.
 TUPLE_NAMES: Final = frozenset({"count", "index"})
 RESERVED: Final = _PYTHON | _LANGUAGE | _GENERATED
@@ -101,6 +111,21 @@ def check_class_name(name: str, span: Span, problems: Problems) -> bool:
         return False
     if name in CLASS_NAMES:
         problems.add("E041", span, f"{name!r} is reserved and cannot name a model", hint=f"write '{name}Model'")
+        return False
+    return True
+
+
+def check_module_name(name: str, span: Span, problems: Problems) -> bool:
+    """Whether a module of the user's may be called so: it is an attribute of the model beside the model's own."""
+    if not check_name(name, span, "a module", problems, path=True, member=True):
+        return False
+    if name in STEPS or planned("step", name):
+        message = f"'{name}' is a step of the language and cannot name a module"
+        problems.add("E044", span, message, hint=f"write '{_other(name)}'")
+        return False
+    if name in MODEL_NAMES:
+        message = f"{name!r} belongs to every generated model and cannot name a module"
+        problems.add("E041", span, message, hint=f"write '{_other(name)}'")
         return False
     return True
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from deqc.diagnostics import Problems, Related, Span
 from deqc.ops import STEPS
 from deqc.ops.base import ENCODER, HEAD, INIT, MAIN
-from deqc.spec.model import Block, Computation, Reference, Step
+from deqc.spec.model import Block, Computation, Module, Reference, Step
 from deqc.spec.walk import branching, nested, steps
 
 _PLACES = {MAIN: "the equilibrium", ENCODER: "the encoder", HEAD: "the head", INIT: "`init`"}
@@ -23,6 +23,8 @@ class Placement:
     """Looks into the blocks of a spec."""
 
     blocks: Map[str, Block]
+    names: frozenset[str]  # of the user's modules
+    modules: Map[str, Module]  # those that could be read
     problems: Problems
     _ops: dict[str, tuple[Step, ...]] = field(default_factory=dict)
     _starting: dict[str, bool] = field(default_factory=dict)
@@ -30,6 +32,9 @@ class Placement:
     def check(self, step: Step, section: str) -> None:
         """Reports the op, or those in the block, that may not stand in this section."""
         for used in self._ops_of(step):
+            if used.name in self.modules:
+                self._exact(used, step, section)
+                continue
             if section in STEPS[used.name].where:
                 continue
             if any(one.code == "E048" and one.span == used.span for one in self.problems.found):
@@ -38,8 +43,25 @@ class Placement:
             related = [] if used is step else [Related(step.span, "used here")]
             self.problems.add("E048", used.span, message, hint=_remedy(used.name), related=related)
 
+    def _exact(self, used: Step, step: Step, section: str) -> None:
+        """Reports a module that may give another result at every call, where f must stay the same."""
+        module = self.modules[used.name]
+        if section != MAIN or module.deterministic:
+            return
+        hint = "f must stay the same while it is solved: call it in `encoder` or `head`"
+        related = [Related(module.span, "declared here with `deterministic: false`")]
+        related += [] if used is step else [Related(step.span, "used here")]
+        message = f"'{used.name}' is not deterministic and may not stand in the equilibrium"
+        self.problems.add("E048", used.span, message, hint=hint, related=related)
+
+    def branches(self, step: Step) -> bool:
+        """Whether what is nested in the step are branches, each of which starts from the incoming value."""
+        return bool(step.arguments) if step.name in self.names else branching(step)
+
     def begins(self, step: Step) -> bool:
         """Whether the step needs no value before it; of branches each is asked for itself."""
+        if step.name in self.names:
+            return bool(step.arguments)
         if step.name in self.blocks:
             if step.name not in self._starting:
                 self._starting[step.name] = self._self_starting(self.blocks[step.name].body)
@@ -51,14 +73,14 @@ class Placement:
         first = computation.steps[0]
         if isinstance(first, Reference):
             return True
-        if branching(first):
+        if self.branches(first):
             return all(self._self_starting(branch) for branch in nested(first))
         return self.begins(first)
 
     def _ops_of(self, step: Step) -> tuple[Step, ...]:
         """The ops that a step comes down to: itself, or each of those in the block's body once."""
         if step.name not in self.blocks:
-            return (step,) if step.name in STEPS else ()
+            return (step,) if step.name in STEPS or step.name in self.modules else ()
         if step.name not in self._ops:
             found: dict[Span, Step] = {}
             for inner in steps(self.blocks[step.name].body):

@@ -22,6 +22,7 @@ class Reader:
     constants: Map[str, Number]
     scale_count: int
     signatures: Map[str, tuple[Parameter, ...]]  # of the blocks
+    modules: frozenset[str] = frozenset()  # names of the user's modules
     values: frozenset[str] = frozenset()  # inputs and encoder values
     unavailable: frozenset[str] = frozenset()  # names from sections that deqc does not offer yet
 

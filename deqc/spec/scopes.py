@@ -16,7 +16,7 @@ from deqc.spec.expressions.tree import names
 from deqc.spec.model import Computation, Literal, Reference, Step
 from deqc.spec.names import check_name, did_you_mean
 from deqc.spec.placement import Placement
-from deqc.spec.walk import BROKEN, branching, expressions, nested
+from deqc.spec.walk import BROKEN, expressions, nested
 
 _ELSEWHERE = {
     "scale": "`scale.…` is readable in `main_layers`, `post_fuse_layers` and `init` only",
@@ -81,10 +81,11 @@ class Checker:
         for expression in expressions(step):
             for name in names(expression.tree):
                 self._number(name.name, name.member, name.span, scope)
+        branching = self.placement.branches(step)
         inner = self._with_index(step, scope) if step.name == "repeat" else scope
         for computation in nested(step):
             # Only branches start without a value; elsewhere a missing one has been told of at the step itself.
-            self.check(computation, inner, value if branching(step) else True)
+            self.check(computation, inner, value if branching else True)
 
     def _no_value(self, step: Step, scope: Scope) -> None:
         if scope.section == HEAD:

@@ -7,8 +7,8 @@ from deqc.fields import Field, Kind
 from deqc.spec.bounds import conform
 from deqc.spec.computations import computation
 from deqc.spec.expressions import Expression, evaluate
-from deqc.spec.model import Computation, Input, Number, Shape
-from deqc.spec.names import check_name
+from deqc.spec.model import Computation, Input, Module, Number, Shape
+from deqc.spec.names import check_module_name, check_name
 from deqc.spec.reader import Reader, is_scalar_expression
 from deqc.spec.tree import Entry, Mapping, Node, Scalar, Sequence
 
@@ -35,6 +35,22 @@ def inputs(section: Node | None, reader: Reader) -> tuple[Input, ...] | None:
         found.append(None if read is None else Input(entry.name, read, entry.key.span))
     whole = tuple(one for one in found if one is not None)
     return whole if len(whole) == len(found) else None
+
+
+def modules(section: Node | None, reader: Reader) -> dict[str, Module]:
+    """The user's own modules in order, those that could be read."""
+    found: dict[str, Module] = {}
+    for entry in section if isinstance(section, Mapping) else ():
+        check_module_name(entry.name, entry.key.span, reader.problems)
+        full = entry.value if isinstance(entry.value, Mapping) else None
+        out = entry.value if full is None else full.get("out")
+        same = isinstance(out, Scalar) and out.value == "same"
+        read = None if out is None or same else shape(out, "what a module returns", reader)
+        exact = full.get("deterministic") if full is not None else None
+        if same or read is not None:
+            deterministic = not (isinstance(exact, Scalar) and exact.value is False)
+            found[entry.name] = Module(entry.name, read, deterministic, entry.key.span)
+    return found
 
 
 def scales(root: Mapping, reader: Reader) -> tuple[Shape, ...] | None:

@@ -107,6 +107,8 @@ PLAN = Plan(
     ),
     head_reads_inputs=False,
     outputs=(Member("", "(B, 10)"),),
+    modules=(),
+    called=(),
     start_reads_inputs=False,
     functional=True,
     functions=(),

@@ -178,6 +178,34 @@ def _blocks() -> Schema:
     return leaf("blocks", "a mapping of names to computations", type="object", additionalProperties=one)
 
 
+def _modules() -> Schema:
+    out = by_type(
+        "string",
+        leaf("what a module returns", "'same' or a list of sizes", const="same"),
+        _shape("what a module returns", 0),
+    )
+    full = {
+        "properties": {
+            "out": described(
+                out,
+                "The shape of what it returns for one sample, or same: that of its first argument.",
+                examples=("same", [64]),
+            ),
+            "deterministic": described(
+                leaf("deterministic", "true or false", type="boolean"),
+                "Whether equal arguments always give equal results; a module inside the equilibrium must.",
+                True,
+            ),
+        },
+        "required": ["out"],
+        "additionalProperties": False,
+    }
+    one = described(
+        by_type("object", full, out), "A module of your own, called like a step.", examples=("same", {"out": [64]})
+    )
+    return leaf("modules", "a mapping of names to shapes", type="object", additionalProperties=one)
+
+
 def _encoder() -> Schema:
     one = described(reference("computation"), "A value computed from the inputs.", examples=(["$x", {"linear": 64}],))
     return leaf("encoder", "a mapping of names to computations", type="object", additionalProperties=one)
@@ -204,6 +232,7 @@ _SECTIONS = {
     "kind": lambda: leaf("kind", listed(settings.KINDS), enum=list(settings.KINDS)),
     "constants": _constants,
     "input": _inputs,
+    "modules": _modules,
     "blocks": _blocks,
     "encoder": _encoder,
     "scale": lambda: _shape("a scale", 1),
