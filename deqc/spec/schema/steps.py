@@ -58,9 +58,7 @@ def definitions(steps: Mapping[str, Op]) -> Schema:
             examples=({"out": 64},),
         ),
         "value": described(
-            by_type(
-                "array", {"items": by_type("object", reference("step"), {})}, by_type("object", reference("step"), {})
-            ),
+            by_type("array", {"items": reference("value")}, by_type("object", reference("step"), {})),
             "A number, true or false, an expression, or a computation.",
             examples=(64, "${width}", "$x", [{"linear": 64}, "tanh"]),
         ),
