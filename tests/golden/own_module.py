@@ -459,6 +459,8 @@ def _attach(kind: str, record: Record | None, m: Modules, v: Tensor, *p: Tensor)
     if not torch.compiler.is_compiling():
         return cast(Tensor, cast(Any, _ImplicitForward).apply(kind, record, m, v, *p))
     if kind == "state":
+        if not torch.is_grad_enabled():
+            return v  # there torch.compile calls a Function with the wrong arguments
         return cast(Tensor, cast(Any, _Implicit).apply(kind, None, m, v, *p))
     return _linear_solve(kind, m, *p)[0]  # a plain call: nested Functions are not traced
 
