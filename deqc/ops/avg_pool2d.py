@@ -21,12 +21,12 @@ class AvgPool2dPull(Op):
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
         """Larger by the window."""
-        (channels, height, width), (kh, kw) = types[0].shape, spatial(attributes, "kernel")
+        (channels, height, width), (kh, kw) = types[0].shape, spatial(attributes, "kernel", 2)
         return types[0].with_shape(channels, height * kh, width * kw)
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """Nearest enlargement, divided by the window's size."""
-        kh, kw = spatial(attributes, "kernel")
+        kh, kw = spatial(attributes, "kernel", 2)
         factor = float(kh) if kh == kw else (float(kh), float(kw))
         return product(literal(1 / (kh * kw)), call("F.interpolate", operands[0], scale_factor=factor))
 

@@ -122,15 +122,15 @@ class Op:
         raise NotImplementedError(self.name)
 
 
-def spatial(attributes: Attributes, name: str) -> tuple[int, int]:
-    """A field that is one number or one for each of two spatial dimensions."""
+def spatial(attributes: Attributes, name: str, rank: int) -> tuple[int, ...]:
+    """A field that is one number, or one for each spatial dimension."""
     value = attributes[name]
-    return (value, value) if isinstance(value, int) else (value[0], value[1])
+    return (value,) * rank if isinstance(value, int) else tuple(value)
 
 
-def short(pair: tuple[int, int]) -> int | tuple[int, int]:
-    """The pair as torch also takes it: one number where both are equal."""
-    return pair[0] if pair[0] == pair[1] else pair
+def short(sizes: tuple[int, ...]) -> int | tuple[int, ...]:
+    """The numbers as torch also takes them: one where all are equal."""
+    return sizes[0] if len(set(sizes)) == 1 else sizes
 
 
 def reduced(make: Make, g: Any, to: Type) -> Any:

@@ -40,9 +40,9 @@ class Pooling(Op):
     has_rule = False
     torch_name: ClassVar[str]
 
-    def _window(self, attributes: Attributes) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-        kernel, padding = spatial(attributes, "kernel"), spatial(attributes, "padding")
-        stride = kernel if attributes["stride"] is None else spatial(attributes, "stride")
+    def _window(self, attributes: Attributes) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        kernel, padding = spatial(attributes, "kernel", 2), spatial(attributes, "padding", 2)
+        stride = kernel if attributes["stride"] is None else spatial(attributes, "stride", 2)
         return kernel, stride, padding
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
@@ -58,7 +58,7 @@ class Pooling(Op):
 
     def flops(self, attributes: Attributes, types: Sequence[Type], result: Type) -> int:
         """One operation an entry of each window."""
-        kernel = spatial(attributes, "kernel")
+        kernel = spatial(attributes, "kernel", 2)
         return result.size * kernel[0] * kernel[1]
 
     def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:

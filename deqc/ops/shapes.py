@@ -33,11 +33,21 @@ def tensor_dim(dim: int, x: Type) -> int:
     return -1 if dim == x.rank - 1 else dim + x.batched
 
 
+AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}  # by their number
+
+
+def channelled(what: str, x: Type, spatial: int) -> tuple[int, ...]:
+    """Channels and spatial sizes."""
+    if x.rank != spatial + 1:
+        several = {1: "two", 2: "three", 3: "four"}[spatial]
+        raise ShapeError(
+            f"{what} needs a value of shape [channels, {', '.join(AXES[spatial])}], found {show(x.shape)}",
+            hint=f"use reshape to give the value {several} dimensions" if x.rank == 1 else None,
+        )
+    return x.shape
+
+
 def images(what: str, x: Type) -> tuple[int, int, int]:
     """Channels, height and width."""
-    if x.rank != 3:
-        raise ShapeError(
-            f"{what} needs a value of shape [channels, height, width], found {show(x.shape)}",
-            hint="use reshape to give the value three dimensions" if x.rank == 1 else None,
-        )
-    return x.shape[0], x.shape[1], x.shape[2]
+    channels, height, width = channelled(what, x, 2)
+    return channels, height, width

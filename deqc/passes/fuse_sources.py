@@ -14,7 +14,10 @@ from deqc.ir.builder import Builder, noted, rebuild
 from deqc.ir.graph import Node, Program, depends, reachable, readers
 from deqc.ops import OPS
 from deqc.ops.base import spatial
-from deqc.ops.conv2d import padding_of
+from deqc.ops.convolution import Convolution, padding_of
+
+CONVOLUTIONS = {name: op for name, op in OPS.items() if isinstance(op, Convolution)}
+FUSED = frozenset({"linear", *CONVOLUTIONS})
 
 
 def fuse_sources(program: Program) -> Program:
@@ -26,7 +29,7 @@ def fuse_sources(program: Program) -> Program:
     live = set(reachable(program.roots))
     groups: dict[Any, list[Node]] = {}
     for node in nodes:
-        if node in live and node in moving and node.op in ("linear", "conv2d") and _plain(node, moving):
+        if node in live and node in moving and node.op in FUSED and _plain(node, moving):
             groups.setdefault(_key(node), []).append(node)
     stacks = {member: group for group in groups.values() if len(group) > 1 for member in group}
     lifted = {
@@ -74,14 +77,14 @@ def _apart(
     live: set[Node], moving: frozenset[Node], nodes: tuple[Node, ...], stacks: dict[Node, list[Node]]
 ) -> list[str]:
     """Why convolutions that share a source do not all run as one."""
-    found: dict[Node, list[Node]] = {}
+    found: dict[tuple[Node, str], list[Node]] = {}
     for node in nodes:
-        if node.op == "conv2d" and node in live and node in moving:
-            found.setdefault(node.operands[0], []).append(node)
-    counts = {x: (sum(n not in stacks for n in group), len(group)) for x, group in found.items()}
+        if node.op in CONVOLUTIONS and node in live and node in moving:
+            found.setdefault((node.operands[0], node.op), []).append(node)
+    counts = {on: (sum(n not in stacks for n in group), len(group)) for on, group in found.items()}
     return [
-        f"fuse_sources: {apart} of {count} conv2d layers on {_called(x)} run apart: geometry or groups differ"
-        for x, (apart, count) in counts.items()
+        f"fuse_sources: {apart} of {count} {op} layers on {_called(x)} run apart: geometry or groups differ"
+        for (x, op), (apart, count) in counts.items()
         if apart and count > 1
     ]
 
@@ -96,8 +99,9 @@ def _plain(node: Node, moving: frozenset[Node]) -> bool:
 def _key(node: Node) -> Any:
     if node.op == "linear":
         return node.op, id(node.operands[0])
-    sizes = tuple(spatial(node.attributes, name) for name in ("kernel", "stride", "dilation"))
-    return node.op, id(node.operands[0]), sizes, padding_of(node.attributes)
+    rank = CONVOLUTIONS[node.op].rank
+    sizes = tuple(spatial(node.attributes, name, rank) for name in ("kernel", "stride", "dilation"))
+    return node.op, id(node.operands[0]), sizes, padding_of(node.attributes, rank)
 
 
 def _one_activation(group: list[Node], readers_of: dict[Node, list[Node]]) -> bool:

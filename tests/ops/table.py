@@ -470,6 +470,73 @@ CONVOLUTIONS = [
     ),
 ]
 
+
+def _like(
+    op: str, options: str, layer: nn.Module, of: tuple[int, ...], to: tuple[int, ...], autograd: bool = False
+) -> Row:
+    return Row(op, f"{{{op}: {{{options}}}}}", of, to, _layer(layer, op), autograd=autograd)
+
+
+OTHER_CONVOLUTIONS = [
+    _like("conv1d", "out: 3, kernel: 3", nn.Conv1d(2, 3, 3, padding=1), (2, 5), (3, 5)),
+    _like("conv1d", "out: 2, kernel: 1, bias: false", nn.Conv1d(2, 2, 1, bias=False), (2, 5), (2, 5)),
+    _like("conv1d", "out: 4, kernel: [5], stride: 2", nn.Conv1d(2, 4, 5, 2, 2), (2, 6), (4, 3)),
+    _like("conv1d", "out: 2, kernel: 2, padding: 0, stride: 2", nn.Conv1d(2, 2, 2, 2), (2, 5), (2, 2)),
+    _like(
+        "conv1d",
+        "out: 4, kernel: 3, dilation: 2, groups: 2",
+        nn.Conv1d(2, 4, 3, padding=2, dilation=2, groups=2),
+        (2, 5),
+        (4, 5),
+    ),
+    _like(
+        "conv1d",
+        "out: 2, kernel: 3, padding_mode: circular",
+        nn.Conv1d(2, 2, 3, padding=1, padding_mode="circular"),
+        (2, 5),
+        (2, 5),
+        autograd=True,
+    ),
+    _like("conv3d", "out: 3, kernel: 3", nn.Conv3d(2, 3, 3, padding=1), (2, 2, 3, 2), (3, 2, 3, 2)),
+    _like(
+        "conv3d",
+        "out: 2, kernel: [1, 2, 3], stride: [1, 2, 1], padding: [0, 0, 1], bias: false",
+        nn.Conv3d(2, 2, (1, 2, 3), (1, 2, 1), (0, 0, 1), bias=False),
+        (2, 2, 3, 2),
+        (2, 2, 1, 2),
+    ),
+    _like(
+        "conv3d",
+        "out: 2, kernel: [1, 3, 1], padding_mode: replicate, groups: 2",
+        nn.Conv3d(2, 2, (1, 3, 1), padding=(0, 1, 0), padding_mode="replicate", groups=2),
+        (2, 2, 3, 2),
+        (2, 2, 3, 2),
+        autograd=True,
+    ),
+    _like("conv_transpose2d", "out: 3, kernel: 3", nn.ConvTranspose2d(2, 3, 3, padding=1), (2, 3, 4), (3, 3, 4)),
+    _like(
+        "conv_transpose2d",
+        "out: 3, kernel: 4, stride: 2, padding: 1",
+        nn.ConvTranspose2d(2, 3, 4, 2, 1),
+        (2, 2, 3),
+        (3, 4, 6),
+    ),
+    _like(
+        "conv_transpose2d",
+        "out: 4, kernel: [2, 3], stride: [1, 2], padding: 0, output_padding: [0, 1], bias: false",
+        nn.ConvTranspose2d(2, 4, (2, 3), (1, 2), 0, (0, 1), bias=False),
+        (2, 2, 2),
+        (4, 3, 6),
+    ),
+    _like(
+        "conv_transpose2d",
+        "out: 4, kernel: 3, stride: 2, output_padding: 1, groups: 2, dilation: [1, 3]",
+        nn.ConvTranspose2d(2, 4, 3, 2, (1, 3), 1, 2, dilation=(1, 3)),
+        (2, 2, 2),
+        (4, 4, 4),
+    ),
+]
+
 NORMALISATIONS = [
     Row("group_norm", "{group_norm: 2}", (4, 2, 3), (4, 2, 3), _layer(nn.GroupNorm(2, 4), "group_norm")),
     Row(
@@ -625,6 +692,7 @@ ROWS: list[Row] = [
     *LINEAR,
     *BILINEAR,
     *CONVOLUTIONS,
+    *OTHER_CONVOLUTIONS,
     *NORMALISATIONS,
     *RESAMPLING,
     *MASKS,
