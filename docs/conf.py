@@ -34,3 +34,5 @@ python_use_unqualified_type_names = True
 html_theme = "furo"
 html_title = f"deqc {release}"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["deqc.css"]
