@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "specs"
 
+_TERMINAL = 90  # columns of a help text, as many as a page shows
 _MARKS = re.compile(r"(`[^`]*`)|([\[\]*<_])")
 _PLACE = re.compile(r"^<!-- table: (\w+) -->$", re.MULTILINE)
 # What no field requires by itself, and the op all the same.
@@ -233,13 +234,13 @@ def commands() -> str:
 
     from deqc.cli.main import deqc
 
-    context = click.Context(deqc, info_name="deqc", max_content_width=100)
-    parts = []
+    context = click.Context(deqc, info_name="deqc", terminal_width=_TERMINAL, **deqc.context_settings)
+    parts = ["```text", deqc.get_help(context), "```", ""]
     for name in deqc.list_commands(context):
         command = deqc.get_command(context, name)
         assert command is not None
         if not command.hidden:
-            help_ = command.get_help(click.Context(command, parent=context, info_name=name))
+            help_ = command.get_help(click.Context(command, parent=context, info_name=name, terminal_width=_TERMINAL))
             parts += [f"## `deqc {name}`", "", "```text", help_, "```", ""]
     return "\n".join(parts)
 
