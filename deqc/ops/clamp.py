@@ -22,7 +22,7 @@ class Clamp(Activation):
     reads = "input"
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
-        """Any shape."""
+        """Unchanged."""
         if attributes["min"] is None and attributes["max"] is None:
             raise ShapeError("clamp has neither min nor max", hint="write {clamp: {min: 0, max: 1}}")
         return types[0]

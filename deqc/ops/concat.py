@@ -36,7 +36,7 @@ class Concat(Op):
     takes = ("of",)
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
-        """Equal but for the axis, where sizes add up."""
+        """Equal shapes but for the axis dim, where the sizes add up."""
         first = types[0]
         if attributes["dim"] is None and first.rank == 2:
             raise ShapeError(f"concat of values of shape {show(first.shape)} needs dim", hint="write dim: 0 or dim: 1")

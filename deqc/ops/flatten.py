@@ -17,7 +17,7 @@ class Flatten(View):
     summary = "All entries of a sample in one row: [3, 8, 8] becomes [192]."
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
-        """Rank 1."""
+        """(a, b, …) -> (a · b · …)."""
         return types[0].with_shape(types[0].size)
 
     def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:

@@ -39,7 +39,7 @@ class GlobalAvgPool(Op):
     rows = False
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
-        """Channels remain."""
+        """(C, H, W) -> (C)."""
         return types[0].with_shape(images("global_avg_pool", types[0])[0])
 
     def flops(self, attributes: Attributes, types: Sequence[Type], result: Type) -> int:

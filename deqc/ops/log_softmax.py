@@ -37,7 +37,7 @@ class LogSoftmax(Op):
     companions = (LogSoftmaxPull(),)
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
-        """Any shape with that axis."""
+        """Unchanged; the axis dim must be there."""
         axis("log_softmax", attributes["dim"], types[0])
         return types[0]
 

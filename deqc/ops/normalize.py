@@ -68,7 +68,7 @@ class Normalize(Op):
     companions = (NormalizeScale(), NormalizePull())
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
-        """Any shape with that axis."""
+        """Unchanged; the axis dim must be there."""
         axis("normalize", attributes["dim"], types[0])
         return types[0]
 

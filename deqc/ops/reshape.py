@@ -21,7 +21,7 @@ class Reshape(View):
     principal = "shape"
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
-        """As many entries as before."""
+        """Any shape to one of as many entries."""
         shape = tuple(attributes["shape"])
         if prod(shape) != types[0].size:
             raise ShapeError(

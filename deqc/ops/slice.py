@@ -32,7 +32,7 @@ class Slice(Op):
     principal = "dim"
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
-        """One axis becomes shorter."""
+        """(…, n, …) -> (…, stop - start, …)."""
         dim = axis("slice", attributes["dim"], types[0])
         size, start = types[0].shape[dim], attributes["start"]
         stop = size if attributes["stop"] is None else attributes["stop"]

@@ -39,7 +39,7 @@ class Softmax(Op):
     companions = (SoftmaxPull(),)
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
-        """Any shape with that axis."""
+        """Unchanged; the axis dim must be there."""
         axis("softmax", attributes["dim"], types[0])
         return types[0]
 

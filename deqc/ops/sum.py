@@ -30,7 +30,7 @@ class Sum(Op):
     takes = ("of",)
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
-        """Equal shapes."""
+        """Equal shapes, unchanged."""
         return joined("sum", *types)
 
     def flops(self, attributes: Attributes, types: Sequence[Type], result: Type) -> int:

@@ -44,7 +44,7 @@ class Upsample(Op):
     rows = False
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
-        """Spatial sizes times the factor."""
+        """(C, H, W) -> (C, factor · H, factor · W)."""
         channels, height, width = images("upsample", types[0])
         return types[0].with_shape(channels, height * attributes["factor"], width * attributes["factor"])
 

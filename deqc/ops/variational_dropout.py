@@ -65,7 +65,7 @@ class VariationalDropout(Op):
         return (x.shape[0], *(1 for _ in x.shape[1:]))
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
-        """Any shape that has what is dropped."""
+        """Unchanged; what is dropped must be there."""
         self.mask_shape(attributes, types[0])
         return types[0]
 

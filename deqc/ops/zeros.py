@@ -21,7 +21,7 @@ class Zeros(Op):
     repeats = True
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
-        """The shape asked for."""
+        """The shape of the scale."""
         return Type(tuple(attributes["shape"]), attributes["batched"])
 
     def flops(self, attributes: Attributes, types: Sequence[Type], result: Type) -> int:
