@@ -47,7 +47,7 @@ def steps() -> str:
 def _step(op: Op) -> str:
     facts = [
         ("Example", f"`{flow(example(op))}`"),
-        ("Shape", "" if isinstance(op, Structure) else _own(op, "infer") or "unchanged"),
+        ("Shape", "" if isinstance(op, Structure) else _own(op, "infer") or "Unchanged"),
         ("Torch", torch_name(op)),
         ("Allowed", _WHERE[op.where]),
         ("Derivative", "" if isinstance(op, Structure) or op.has_rule else "by torch's autograd"),
@@ -93,6 +93,8 @@ def torch_name(op: Op) -> str:
     """What torch calls the op: a function, a layer, or the code that is generated."""
     if name := getattr(op, "torch_name", None):
         return f"`{name}`" if "." in name else f"`F.{name}`"
+    if layer := re.search(r"\bnn\.\w+", op.summary):
+        return f"`{layer[0]}`"
     return _own(op, "layer") or _own(op, "emit")
 
 
