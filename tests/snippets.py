@@ -3,8 +3,8 @@
 yaml         A whole spec (it says `deqc:`) has to be right and is written to `<name>.yaml`, the name in snake case.
              Anything else replaces sections of the page's last whole spec, and the result has to be right.
 python       Runs, all blocks of a page in one namespace. A `text` block right behind it is what it prints.
-console, sh  The lines `$ deqc …` (in `sh`, `deqc …`) run; the lines below one are what it prints. Other commands do not
-             run.
+console, sh  The lines `$ deqc …` (in `sh`, `deqc …`) run; the lines below one are what it prints, `> file` keeps
+             it. Other commands do not run.
 
 In what is printed, `...` stands for anything. A comment above a block changes what is asked of it:
 
@@ -114,9 +114,11 @@ class Page:
         lines = block.text.splitlines()
         starts = [n for n, line in enumerate(lines) if line.startswith(f"{prompt}deqc ")]
         for start in starts:
-            words = re.sub(r"\s#.*", "", lines[start].removeprefix(f"{prompt}deqc ")).split()
+            line, _, file = re.sub(r"\s#.*", "", lines[start].removeprefix(f"{prompt}deqc ")).partition(" > ")
             stop = next((n for n in range(start + 1, len(lines)) if lines[n].startswith(prompt)), len(lines))
-            result = CliRunner().invoke(command_line, words, prog_name="deqc")
+            result = CliRunner().invoke(command_line, line.split(), prog_name="deqc")
+            if file:
+                (self.folder / file.strip()).write_bytes(result.stdout_bytes)
             if expected := lines[start + 1 : stop]:
                 self._compare(block.line + start, "\n".join(expected), result.output)
             elif result.exit_code != 0:
