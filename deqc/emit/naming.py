@@ -31,6 +31,7 @@ _COMMON = {
     "plus": "shifted",
     "linear": "p",
     "bilinear": "p",
+    "matmul": "p",
     "expand": "spread",
     "permute": "turned",
     "random": "noise",

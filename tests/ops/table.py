@@ -471,6 +471,34 @@ CONVOLUTIONS = [
 ]
 
 
+MATRICES = [
+    Row("matmul", f"{{matmul: {{{fields}}}}}", of, to, oracle, x=x)
+    for fields, of, to, x, oracle in [
+        ("left: $x", (3, 2), (4, 2), (4, 3), lambda p, h, x: x @ h),
+        ("left: $x, transpose: true", (3, 2), (4, 2), (3, 4), lambda p, h, x: x.mT @ h),
+        ("right: $x", (3,), (2,), (3, 2), lambda p, h, x: torch.einsum("bi,bij->bj", h, x)),
+        ("right: $x, transpose: true", (3,), (2,), (2, 3), lambda p, h, x: torch.einsum("bi,bji->bj", h, x)),
+        ("right: $x", (2, 3), (2, 4), (3, 4), lambda p, h, x: h @ x),
+        ("right: $x, transpose: true", (2, 3), (2, 4), (4, 3), lambda p, h, x: h @ x.mT),
+        ("left: [{linear: 2}, {permute: [1, 0]}]", (3, 3), (2, 3), (3,), lambda p, h, x: _left(p, h).mT @ h),
+        ("right: [{permute: [1, 0]}, sin]", (2, 3), (2, 2), (3,), lambda p, h, x: h @ h.mT.sin()),
+        ("left: sin, transpose: true", (3, 2), (2, 2), (3,), lambda p, h, x: h.sin().mT @ h),
+        # a matrix that is the same for all samples
+        ("left: [$x, {sinusoidal: 4}]", (4, 2), (3, 2), (3, 1), lambda p, h, x: _sinusoid(range(3), 4, h) @ h),
+        ("right: [$x, {sinusoidal: 4}, {linear: 2}]", (3,), (2,), (3, 1), lambda p, h, x: h @ _right(p, h)),
+        ("right: [$x, {sinusoidal: 4}]", (2, 1, 3), (2, 1, 4), (3, 1), lambda p, h, x: h @ _sinusoid(range(3), 4, h)),
+    ]
+]
+
+
+def _left(p: Params, h: Tensor) -> Tensor:
+    return F.linear(h, p["matmul.left.linear.weight"], p["matmul.left.linear.bias"])
+
+
+def _right(p: Params, h: Tensor) -> Tensor:
+    return F.linear(_sinusoid(range(3), 4, h), p["matmul.right.linear.weight"], p["matmul.right.linear.bias"])
+
+
 def _like(
     op: str, options: str, layer: nn.Module, of: tuple[int, ...], to: tuple[int, ...], autograd: bool = False
 ) -> Row:
@@ -692,6 +720,7 @@ ROWS: list[Row] = [
     *LINEAR,
     *BILINEAR,
     *CONVOLUTIONS,
+    *MATRICES,
     *OTHER_CONVOLUTIONS,
     *NORMALISATIONS,
     *RESAMPLING,
