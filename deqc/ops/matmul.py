@@ -12,10 +12,10 @@ from deqc.types import Type, show
 
 
 class MatmulMatrix(Op):
-    """The cotangent of the matrix: the products of all entries of g with those of x that it joins."""
+    """The cotangent of a matrix that vectors, or all samples, are multiplied by: a contraction."""
 
     name = "matmul_matrix"
-    summary = "The cotangent of the matrix of matmul, summed over the batch where the matrix has none."
+    summary = "The cotangent of a factor of matmul that is the same for all samples, or that vectors are multiplied by."
     step = False
     rows = False
 
@@ -24,20 +24,12 @@ class MatmulMatrix(Op):
         return Type(tuple(attributes["shape"]), attributes["batched"])
 
     def flops(self, attributes: Attributes, types: Sequence[Type], result: Type) -> int:
-        """One multiply-add an entry of g and column of x."""
-        return 2 * types[0].size * int(attributes["inner"])
+        """One multiply-add an entry of both and of what they do not share."""
+        return 2 * types[0].size * types[1].shape[-1]
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
-        """One contraction."""
-        g, x = operands
-        first, second = (g, x) if (attributes["side"] == "left") != attributes["transpose"] else (x, g)
-        if attributes["side"] == "left":
-            return call("torch.einsum", "...id,...jd->" + ("...ij" if result.batched else "ij"), first, second)
-        if not result.batched:
-            return call("torch.einsum", "...i,...j->ij", first, second)
-        return call(
-            "torch.einsum", "...i,...j->...ij" if attributes["vectors"] else "...di,...dj->...ij", first, second
-        )
+        """`torch.einsum("…", a, g)`."""
+        return call("torch.einsum", attributes["subscripts"], *operands)
 
 
 class Matmul(Op):
@@ -77,76 +69,94 @@ class Matmul(Op):
             found = "neither" if not sides else "both"
             raise ShapeError(f"matmul with {found} of left and right", "one of them", "write `{matmul: {left: $a}}`")
         x, a = operands
-        vectors = sides == ["right"] and x.type.rank == 1 and a.type.batched
-        return make("matmul", x, a, side=sides[0], transpose=attributes["transpose"], vectors=vectors)
+        self._fit(sides[0], x.type, a.type, attributes["transpose"])
+        if sides == ["left"]:
+            return make("matmul", a, x, turn_a=attributes["transpose"], turn_b=False)
+        vectors = x.type.rank == 1 and a.type.batched
+        return make("matmul", x, a, turn_a=False, turn_b=attributes["transpose"], vectors=vectors)
 
-    def infer(self, attributes: Attributes, *types: Type) -> Type:
-        """(m, n)·(n, d) -> (m, d), (…, n)·(n, m) -> (…, m)."""
-        x, a = types
+    def _fit(self, side: str, x: Type, a: Type, transpose: bool) -> None:
+        """Raises ShapeError where the value and the matrix do not go together."""
         if a.rank != 2:
             raise ShapeError(f"matmul with a value of shape {show(a.shape)}", "a matrix: [rows, columns]")
-        rows, columns = reversed(a.shape) if attributes["transpose"] else a.shape
-        turned = "the transposed matrix" if attributes["transpose"] else "the matrix"
-        if attributes["side"] == "left":
-            if x.rank != 2:
-                hint = "a vector is multiplied from the right: `{matmul: {right: $a, transpose: true}}` is A x"
-                raise ShapeError(
-                    f"matmul from the left of a value of shape {show(x.shape)}",
-                    "[rows, features]",
-                    hint if x.rank == 1 else None,
-                )
-            if x.shape[0] != columns:
-                raise self._apart(f"[{rows}, {columns}] · {show(x.shape)}", turned, a, columns == rows, x.shape[0])
-            return Type((rows, x.shape[1]), x.batched or a.batched)
-        if x.rank == 0 or (a.batched and x.rank > 2):
+        rows, columns = reversed(a.shape) if transpose else a.shape
+        if side == "left" and x.rank != 2:
+            hint = "a vector is multiplied from the right: `{matmul: {right: $a, transpose: true}}` is A x"
+            message = f"matmul from the left of a value of shape {show(x.shape)}"
+            raise ShapeError(message, "[rows, features]", hint if x.rank == 1 else None)
+        if side == "right" and (x.rank == 0 or (a.batched and x.rank > 2)):
+            expected = "[features]" if x.rank == 0 else "[features] or [rows, features], each sample having a matrix"
+            raise ShapeError(f"matmul from the right of a value of shape {show(x.shape)}", expected)
+        size, meets = (x.shape[0], columns) if side == "left" else (x.shape[-1], rows)
+        if size != meets:
+            product = [f"[{rows}, {columns}]", show(x.shape)]
+            other = rows if side == "left" else columns
             raise ShapeError(
-                f"matmul from the right of a value of shape {show(x.shape)}",
-                "[features]" if x.rank == 0 else "[features] or [rows, features], where each sample has its own matrix",
+                f"matmul of {' · '.join(product if side == 'left' else reversed(product))}",
+                f"a matrix with {size} {'columns' if side == 'left' else 'rows'}",
+                f"it fits the other way round: `transpose: {str(not transpose).lower()}`" if other == size else None,
             )
-        if x.shape[-1] != rows:
-            raise self._apart(f"{show(x.shape)} · [{rows}, {columns}]", turned, a, columns == rows, x.shape[-1])
-        return Type((*x.shape[:-1], columns), x.batched or a.batched)
 
-    def _apart(self, product: str, turned: str, a: Type, square: bool, size: int) -> ShapeError:
-        fits = not square and size in a.shape
-        hint = "the matrix fits the other way round: change `transpose`" if fits else None
-        return ShapeError(f"matmul: {product}", f"{turned} with {size} where it meets the value", hint)
+    def infer(self, attributes: Attributes, *types: Type) -> Type:
+        """(…, m, n)·(…, n, p) -> (…, m, p), (…, n)·(n, p) -> (…, p)."""
+        a, b = types
+        columns = b.shape[-2] if attributes["turn_b"] else b.shape[-1]
+        rows = () if a.rank == 1 else (a.shape[-1] if attributes["turn_a"] else a.shape[-2],)
+        return Type((*a.shape[:-2], *rows, columns), a.batched or b.batched)
 
     def flops(self, attributes: Attributes, types: Sequence[Type], result: Type) -> int:
         """One multiply-add an entry and column."""
-        inner = types[0].shape[0 if attributes["side"] == "left" else -1]
-        return 2 * result.size * inner
+        return 2 * result.size * types[1].shape[-1 if attributes["turn_b"] else -2]
 
     def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
-        """The definition."""
-        x, a = tensors
-        a = a.mT if attributes["transpose"] else a
-        if attributes["side"] == "left":
-            return a @ x
-        return torch.einsum("...i,...ij->...j", x, a) if attributes["vectors"] else x @ a
+        """The definition; a vector for each sample is a matrix of one row."""
+        a, b = tensors
+        a = a.mT if attributes["turn_a"] else a
+        b = b.mT if attributes["turn_b"] else b
+        return (a.unsqueeze(-2) @ b).squeeze(-2) if attributes.get("vectors") else a @ b
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
-        """`a @ x`, `x @ a`; a contraction of vectors with a matrix for each."""
-        x, a = operands
-        if attributes["vectors"]:
-            return call("torch.einsum", "...i,...ji->...j" if attributes["transpose"] else "...i,...ij->...j", x, a)
-        a = Attribute(a, "mT") if attributes["transpose"] else a
-        return matmul(a, x) if attributes["side"] == "left" else matmul(x, a)
+        """`a @ b`; a contraction of vectors with a matrix for each sample."""
+        a, b = operands
+        if attributes.get("vectors"):
+            return call("torch.einsum", "...i,...ji->...j" if attributes["turn_b"] else "...i,...ij->...j", a, b)
+        a = Attribute(a, "mT") if attributes["turn_a"] else a
+        return matmul(a, Attribute(b, "mT") if attributes["turn_b"] else b)
 
     def row_wise(self, node: Value) -> bool:
-        """From the right, on vectors."""
-        return bool(node.attributes["side"] == "right" and node.type.rank == 1)
+        """Of vectors."""
+        return bool(node.type.rank == 1)
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
-        """The product with the transposed matrix, and the outer product."""
-        x, a = node.operands
-        attributes = node.attributes
-        inner = x.type.shape[0 if attributes["side"] == "left" else -1]
-        matrix = {"inner": inner, "shape": a.type.shape, "batched": a.type.batched}
-        return [
-            reduced(make, make("matmul", g, a, **{**attributes, "transpose": not attributes["transpose"]}), x.type),
-            make("matmul_matrix", g, x, **attributes, **matrix),
-        ]
+        """The product with the other factor, transposed; over the batch where a factor has none."""
+        a, b = node.operands
+        turn_a, turn_b = node.attributes["turn_a"], node.attributes["turn_b"]
+        vectors = node.attributes.get("vectors", False)
+        if _shared(a, node):  # sum over the batch of g Bᵀ
+            second, matrix = ("...kj" if turn_b else "...jk"), ("ji" if turn_a else "ij")
+            of_a = make(
+                "matmul_matrix", g, b, subscripts=f"...ik,{second}->{matrix}", shape=a.type.shape, batched=False
+            )
+        elif turn_a:
+            of_a = make("matmul", b, g, turn_a=turn_b, turn_b=True)
+        else:
+            of_a = make("matmul", g, b, turn_a=False, turn_b=not turn_b, vectors=vectors)
+        matrix = "kj" if turn_b else "jk"
+        if vectors:
+            of_b = make("matmul_matrix", a, g, subscripts=f"...j,...k->...{matrix}", shape=b.type.shape, batched=True)
+        elif _shared(b, node):  # sum over the batch, and all axes before the last, of Aᵀ g
+            both = "...ji,...ik" if turn_a else "...j,...k"
+            of_b = make("matmul_matrix", a, g, subscripts=f"{both}->{matrix}", shape=b.type.shape, batched=False)
+        elif turn_b:
+            of_b = make("matmul", g, a, turn_a=True, turn_b=turn_a)
+        else:
+            of_b = make("matmul", a, g, turn_a=not turn_a, turn_b=False)
+        return [reduced(make, of_a, a.type), reduced(make, of_b, b.type)]
+
+
+def _shared(factor: Value, node: Value) -> bool:
+    """Whether it is one matrix for all samples, or for all axes before the last two."""
+    return factor.type.rank == 2 and (node.type.rank != 2 or (node.type.batched and not factor.type.batched))
 
 
 OP = Matmul()
