@@ -239,7 +239,7 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
     "linear_solver": _words("neumann broyden limited_memory_broyden bicgstab cg forward_backward peaceman_rachford"),
     "step": _words(
         """
-        embedding attention relative_attention
+        embedding relative_attention
         fourier_features
         """
     ),

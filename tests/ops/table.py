@@ -491,6 +491,73 @@ MATRICES = [
 ]
 
 
+def _attention(
+    options: str,
+    q: Oracle,
+    k: Oracle,
+    v: Oracle,
+    of: tuple[int, int],
+    to: tuple[int, int],
+    heads: int = 1,
+    x: tuple[int, ...] = (3,),
+    mask: Oracle | None = None,
+    causal: bool = False,
+) -> Row:
+    def call(p: Params, h: Tensor, x: Tensor) -> Tensor:
+        query, key, value = (o(p, h, x).unflatten(-1, (heads, -1)).transpose(1, 2) for o in (q, k, v))
+        added = None if mask is None else mask(p, h, x)[:, None]
+        with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+            return F.scaled_dot_product_attention(query, key, value, added, is_causal=causal).transpose(1, 2).flatten(2)
+
+    return Row("attention", f"{{attention: {{{options}}}}}", of, to, call, x=x)
+
+
+def _own(p: Params, h: Tensor, x: Tensor) -> Tensor:
+    return h
+
+
+def _given(p: Params, h: Tensor, x: Tensor) -> Tensor:
+    return x
+
+
+def _field(name: str, of: Oracle = _own) -> Oracle:
+    path = f"attention.{name}.linear"
+    return lambda p, h, x: F.linear(of(p, h, x), p[f"{path}.weight"], p[f"{path}.bias"])
+
+
+_THREE = "query: {linear: 4}, key: {linear: 4}, value: {linear: 6}"
+_FIELDS = (_field("query"), _field("key"), _field("value"))
+
+ATTENTION = [
+    _attention("", _own, _own, _own, (3, 2), (3, 2)),
+    _attention(_THREE, *_FIELDS, (3, 2), (3, 6)),
+    _attention(f"heads: 2, {_THREE}", *_FIELDS, (3, 2), (3, 6), heads=2),
+    _attention(f"heads: 2, causal: true, {_THREE}", *_FIELDS, (3, 2), (3, 6), heads=2, causal=True),
+    _attention("causal: true", _own, _own, _own, (3, 2), (3, 2), causal=True),
+    _attention("key: $x, value: $x", _own, _given, _given, (2, 3), (2, 3), x=(4, 3)),
+    _attention(
+        "query: [$x, {linear: 2}], value: [{linear: 2}, tanh]",
+        _field("query", _given),
+        _own,
+        lambda p, h, x: _field("value")(p, h, x).tanh(),
+        (2, 2),
+        (4, 2),
+        x=(4, 3),
+    ),
+    _attention("mask: $x", _own, _own, _own, (2, 3), (2, 3), x=(2, 2), mask=_given),
+    _attention(
+        "heads: 2, mask: [{matmul: {right: {permute: [1, 0]}}}, sin]",
+        _own,
+        _own,
+        _own,
+        (2, 4),
+        (2, 4),
+        heads=2,
+        mask=lambda p, h, x: (h @ h.mT).sin(),
+    ),
+]
+
+
 def _left(p: Params, h: Tensor) -> Tensor:
     return F.linear(h, p["matmul.left.linear.weight"], p["matmul.left.linear.bias"])
 
@@ -721,6 +788,7 @@ ROWS: list[Row] = [
     *BILINEAR,
     *CONVOLUTIONS,
     *MATRICES,
+    *ATTENTION,
     *OTHER_CONVOLUTIONS,
     *NORMALISATIONS,
     *RESAMPLING,

@@ -201,7 +201,7 @@ def test_positions_with_scales() -> None:
         (single("[tanh]", "parameters: {W: [4, 4]}"), "parameters"),
         (single("[{linear: {out: 4, weight_init: {normal: {std: 1}}}}]"), "weight_init"),
         (single("[{linear: {weight: $W}}]"), "weight"),
-        (single("[{attention: {heads: 2}}]"), "attention"),
+        (single("[{relative_attention: {heads: 2}}]"), "relative_attention"),
     ],
 )
 def test_what_is_not_available_is_not_called_unknown(text: str, name: str) -> None:

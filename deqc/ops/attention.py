@@ -1,0 +1,177 @@
+"""`attention`: softmax(q kᵀ / sqrt(d)) v in several heads (Vaswani et al. 2017).
+
+Lowered to products and a softmax, whose derivatives of every order are known: torch's fused kernels have no second
+one, which derivatives through an equilibrium in forward mode, and second ones, need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import Any
+
+from deqc.fields import IDENTITY, Field, Kind
+from deqc.ops.base import Attributes, Make, Op, ShapeError, Value
+from deqc.ops.code import Code, call, literal, method
+from deqc.types import Type, show
+
+
+class SplitHeads(Op):
+    """[length, heads · d] as [heads, length, d]."""
+
+    name = "split_heads"
+    summary = "[length, heads · d] as [heads, length, d]."
+    step = False
+    rows = False
+
+    def infer(self, attributes: Attributes, *types: Type) -> Type:
+        """Heads in front."""
+        x, heads = types[0], attributes["heads"]
+        return x.with_shape(heads, x.shape[0], x.shape[1] // heads)
+
+    def flops(self, attributes: Attributes, types: Sequence[Type], result: Type) -> int:
+        """None: it is a view."""
+        return 0
+
+    def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
+        """Stretches of features, one a head."""
+        return torch.stack(tensors[0].chunk(attributes["heads"], -1), -3)
+
+    def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
+        """`x.unflatten(-1, (heads, d)).transpose(-3, -2)`."""
+        heads = method(operands[0], "unflatten", -1, literal((result.shape[0], result.shape[2])))
+        return method(heads, "transpose", -3, -2)
+
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """Side by side again."""
+        return (make("join_heads", g),)
+
+
+class JoinHeads(Op):
+    """[heads, length, d] as [length, heads · d]."""
+
+    name = "join_heads"
+    summary = "[heads, length, d] as [length, heads · d]."
+    step = False
+    rows = False
+
+    def infer(self, attributes: Attributes, *types: Type) -> Type:
+        """Heads side by side on the last axis."""
+        heads, length, d = types[0].shape
+        return types[0].with_shape(length, heads * d)
+
+    def flops(self, attributes: Attributes, types: Sequence[Type], result: Type) -> int:
+        """None: it moves numbers."""
+        return 0
+
+    def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
+        """Side by side."""
+        return torch.cat(tensors[0].unbind(-3), -1)
+
+    def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
+        """`x.transpose(-3, -2).flatten(-2)`."""
+        return method(method(operands[0], "transpose", -3, -2), "flatten", -2)
+
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """Apart again."""
+        return (make("split_heads", g, heads=node.operands[0].type.shape[0]),)
+
+
+class Causal(Op):
+    """-inf where a key comes after the query, so that its weight is 0."""
+
+    name = "causal"
+    summary = "Scores of attention with -inf where a key comes after the query."
+    step = False
+    rows = False
+    function = "_causal"
+
+    def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
+        """Above the diagonal."""
+        return tensors[0] + torch.full_like(tensors[0], -torch.inf).triu(1)
+
+    def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
+        """`_causal(scores)`."""
+        return call("_causal", *operands)
+
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """G, in which softmax has put zeros there."""
+        return (g,)
+
+
+class Attention(Op):
+    """y = softmax(q kᵀ / sqrt(d)) v, each head on its own stretch of the features."""
+
+    name = "attention"
+    summary = (
+        "softmax(q kᵀ / sqrt(d)) v in several heads, each on its own stretch of the features (Vaswani et al. 2017). It "
+        "has no weights: write `{linear: 64}` in query, key and value for them, and after it for those of the output."
+    )
+    fields = (
+        Field("heads", Kind.INT, "Heads; their number divides the features.", default=1, minimum=1, examples=(4,)),
+        *(
+            Field(name, Kind.COMPUTATION, text, default=IDENTITY, examples=({"linear": 64},))
+            for name, text in (
+                ("query", "What asks, [length, d]: a computation that starts from the incoming value."),
+                ("key", "What is asked, [keys, d]: a computation that starts from the incoming value."),
+                ("value", "What is averaged, [keys, features]: a computation that starts from the incoming value."),
+            )
+        ),
+        Field(
+            "mask",
+            Kind.COMPUTATION,
+            "Numbers of [length, keys] that are added to the scores before the softmax.",
+            default=None,
+            nullable=True,
+            examples=("$mask",),
+        ),
+        Field("causal", Kind.BOOL, "Whether entries after a query's own have no weight for it.", default=False),
+    )
+    takes = ("query", "key", "value", "mask")
+    companions = (SplitHeads(), JoinHeads(), Causal())
+
+    def lowered(self, make: Make, attributes: Attributes, *operands: Any) -> Any:
+        """Heads apart, scores, weights, heads side by side."""
+        q, k, v, *mask = operands
+        heads = attributes["heads"]
+        self._fit(heads, attributes["causal"], *(o.type for o in operands))
+        if heads > 1:
+            q, k, v = (make("split_heads", one, heads=heads) for one in (q, k, v))
+        q = make("times", q, by=1 / sqrt(q.type.shape[-1]))
+        scores = make("matmul", q, k, turn_a=False, turn_b=True)
+        if mask:
+            added = mask[0] if heads == 1 else make("reshape", mask[0], shape=(1, *mask[0].type.shape))
+            scores = make("sum", scores, added)
+        if attributes["causal"]:
+            scores = make("causal", scores)
+        y = make("matmul", make("softmax", scores, dim=-1, hint="attention"), v, turn_a=False, turn_b=False)
+        return make("join_heads", y) if heads > 1 else y
+
+    def _fit(self, heads: int, causal: bool, q: Type, k: Type, v: Type, mask: Type | None = None) -> None:
+        """Raises ShapeError where the values do not go together."""
+        for name, one in (("query", q), ("key", k), ("value", v)):
+            if one.rank != 2:
+                raise ShapeError(f"attention with a {name} of shape {show(one.shape)}", "[length, features]")
+            if one.shape[1] % heads:
+                raise ShapeError(
+                    f"attention with {heads} heads on a {name} of {one.shape[1]} features",
+                    f"a divisor of {one.shape[1]}",
+                )
+        if q.shape[1] != k.shape[1]:
+            raise ShapeError(
+                f"attention of a query of shape {show(q.shape)} to keys of {show(k.shape)}", "as many features in both"
+            )
+        if k.shape[0] != v.shape[0]:
+            raise ShapeError(
+                f"attention with keys of shape {show(k.shape)} and values of {show(v.shape)}", "as many of each"
+            )
+        if causal and q.shape[0] != k.shape[0]:
+            raise ShapeError(f"causal attention of {q.shape[0]} queries to {k.shape[0]} keys", "as many of each")
+        if mask is not None and mask.shape != (q.shape[0], k.shape[0]):
+            raise ShapeError(
+                f"attention with a mask of shape {show(mask.shape)}",
+                f"[queries, keys]: {show((q.shape[0], k.shape[0]))}",
+            )
+
+
+OP = Attention()
