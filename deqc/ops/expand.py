@@ -39,7 +39,7 @@ class Expand(Op):
             raise ShapeError(
                 f"expand from {show(x.type.shape)} to {show(shape)}",
                 "sizes equal to those of the other value from the last axis backwards, or 1",
-                "reshape the value first: `{reshape: [4, 1]}`" if x.type.rank and missing > 0 else None,
+                _hint(x.type.shape, shape),
             )
         if missing:
             x = make("reshape", x, shape=whole)
@@ -76,6 +76,13 @@ class Expand(Op):
         """G summed over the copies; nothing to the other, which gives its shape alone."""
         x, *like = node.operands
         return [reduced(make, g, x.type), *(None for _ in like)]
+
+
+def _hint(shape: tuple[int, ...], like: tuple[int, ...]) -> str | None:
+    """Axes that stand in front of the other's want sizes of 1 behind them."""
+    if not shape or len(shape) >= len(like) or shape != like[: len(shape)]:
+        return None
+    return f"reshape the value first: `{{reshape: {show((*shape, *(1,) * (len(like) - len(shape))))}}}`"
 
 
 OP = Expand()

@@ -101,7 +101,10 @@ class _Reporter:
             first, second = entry_at(self._root, ("scale",)), entry_at(self._root, ("scales",))
             if first is not None and second is not None:
                 code, span, related = "E031", first.key.span, [Related(second.key.span, "`scales` is written here")]
-        self._problems.add(code, span, message, related=related)
+        op = STEPS.get(str(finding.path[-1])) if finding.path else None
+        required = [field.name for field in op.fields if field.required] if op is not None else []
+        hint = f"write `{example(op.name, required)}`" if op is not None and message.startswith(f"{op.name} ") else None
+        self._problems.add(code, span, message, hint=hint, related=related)
 
     def _empty(self, finding: Finding, node: Node) -> None:
         if isinstance(node, Sequence):

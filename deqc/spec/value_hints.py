@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from deqc.fields import Kind
+from deqc.fields import Field, Kind
 from deqc.ops import STEPS
 from deqc.solvers import ADJOINTS, LINEAR_SOLVERS
 from deqc.spec.names import did_you_mean
@@ -79,19 +79,31 @@ def _number(root: Mapping, name: str) -> str:
 
 
 def _step(name: str, node: Scalar) -> str | None:
-    """A number as the only argument of a step that does not take one so."""
+    """A value as the only argument of a step that does not take one so."""
     op = STEPS.get(name)
-    if op is None or type(node.value) not in (int, float):
+    number = type(node.value) in (int, float)
+    if op is None:
         return None
-    required = [one.name for one in op.fields if one.required]
-    if not required:
-        bare = next((one for one in op.fields if one.name == op.principal), None)
-        return f"its sizes follow from the value: write `{name}`" if bare and bare.kind is Kind.BOOL else None
-    if op.principal is not None:
-        return None  # it takes numbers, but not this one
-    given = "out" if "out" in required else required[0]
-    fields = ", ".join(f"{one}: {node.text if one == given else '…'}" for one in required)
+    bare = next((one for one in op.fields if one.name == op.principal), None)
+    if bare is not None:  # it takes numbers or words, but not this one
+        optional = not any(one.required for one in op.fields)
+        follows = number and optional and bare.kind is Kind.BOOL
+        return f"its sizes follow from the value: write `{name}`" if follows else None
+    taken = (one.name for one in op.fields if _takes(one, node))
+    given = next(taken, None)
+    if given is None:
+        return None
+    written = [one.name for one in op.fields if one.required or one.name == given]
+    fields = ", ".join(f"{one}: {node.text if one == given else '…'}" for one in written)
     return f"write `{{{name}: {{{fields}}}}}`"
+
+
+def _takes(field: Field, node: Scalar) -> bool:
+    """Whether the value may have been meant for this field."""
+    if isinstance(node.value, str):
+        computation = field.kind is Kind.COMPUTATION and node.value.startswith("$")
+        return computation or node.value in field.choices
+    return type(node.value) in (int, float) and field.kind in (Kind.INT, Kind.NUMBER)
 
 
 def _inputs(node: Node) -> str:

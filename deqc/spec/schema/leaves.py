@@ -72,7 +72,8 @@ def _value(subject: str, one: Field, computed: bool) -> Schema:
             if not one.each:
                 return single
             length: Schema = {"minItems": one.entries or 1, **({"maxItems": one.entries} if one.entries else {})}
-            return by_type("array", {**length, "items": single}, single)
+            entries = f"a list of {one.entries or 'one or more'}"
+            return by_type("array", leaf(subject, f"one number or {entries}", **length, items=single), single)
         case Kind.CHOICE:
             return leaf(subject, listed(one.choices), enum=[*one.choices, None] if one.nullable else list(one.choices))
         case Kind.WORD:
