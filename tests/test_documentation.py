@@ -59,7 +59,7 @@ def test_the_example_of_a_step_is_right(name: str) -> None:
     step = tables.flow(tables.example(STEPS[name]), nested=True)
     place = "init" if STEPS[name].where == {INIT} else "encoder"
     found = []
-    for shape in ("[8]", "[64]", "[4, 8]", "[8, 8, 8]", "[1, 28, 28]", "[2, 4, 4, 4]"):
+    for shape in ("[8]", "[64]", "[4, 8]", "[8, 8]", "[8, 8, 8]", "[1, 28, 28]", "[2, 4, 4, 4]"):
         section = f"init: [{step}]" if place == "init" else f"encoder: {{v: [$x, {step}]}}"
         spec = f"deqc: 1\nname: M\ninput: {{x: {shape}}}\nscale: [4]\n{section}\nmain_layers: [{{linear: 4}}]\n"
         found.append([one for one in deqc.check(spec) if one.severity is Severity.ERROR])

@@ -131,7 +131,7 @@ class Attention(Op):
     companions = (SplitHeads(), JoinHeads(), Causal())
 
     def lowered(self, make: Make, attributes: Attributes, *operands: Any) -> Any:
-        """Heads apart, scores, weights, heads side by side."""
+        """(L, d) -> (L, d_v): heads apart, scores, weights, heads side by side."""
         q, k, v, *mask = operands
         heads = attributes["heads"]
         self._fit(heads, attributes["causal"], *(o.type for o in operands))

@@ -29,7 +29,7 @@ class Last(Op):
     takes = (INCOMING, "like")
 
     def lowered(self, make: Make, attributes: Attributes, *operands: Any) -> Any:
-        """A stretch of the axis."""
+        """(…, n, …) -> (…, m, …), as the other has it: a stretch of the axis."""
         x, like = operands
         dim = axis("last", attributes["dim"], x.type)
         size, length = x.type.shape[dim], like.type.shape[axis("last", attributes["dim"], like.type)]

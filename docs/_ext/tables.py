@@ -30,7 +30,7 @@ _TERMINAL = 90  # columns of a help text, as many as a page shows
 _MARKS = re.compile(r"(`[^`]*`)|([\[\]*<_])")
 _PLACE = re.compile(r"^<!-- table: (\w+) -->$", re.MULTILINE)
 # What no field requires by itself, and the op all the same.
-_NEEDS: dict[str, dict[str, object]] = {"clamp": {"min": 0, "max": 1}}
+_NEEDS: dict[str, dict[str, object]] = {"clamp": {"min": 0, "max": 1}, "matmul": {"left": "$x"}}
 _WHERE = {
     EVERYWHERE: "everywhere",
     OUTSIDE: "in `encoder` and `head`",
@@ -47,7 +47,7 @@ def steps() -> str:
 def _step(op: Op) -> str:
     facts = [
         ("Example", f"`{flow(example(op))}`"),
-        ("Shape", "" if isinstance(op, Structure) else _own(op, "infer") or "Unchanged"),
+        ("Shape", _shape(op)),
         ("Torch", torch_name(op)),
         ("Allowed", _WHERE[op.where]),
         ("Derivative", "" if isinstance(op, Structure) or op.has_rule else "by torch's autograd"),
@@ -83,6 +83,16 @@ def _example(one: Field) -> object:
             return 0.5
 
 
+def _shape(op: Op) -> str:
+    """The shape rule; nothing of a step that is written out in others and does not say."""
+    if own := _own(op, "infer"):
+        return own
+    if isinstance(op, Structure) or type(op).lowered is not Op.lowered:
+        lowered = _own(op, "lowered")
+        return lowered if "→" in lowered else ""
+    return "Unchanged"
+
+
 def _own(op: Op, rule: str) -> str:
     """What the op's own rule says of itself; nothing where it inherits the rule of all ops."""
     own = getattr(type(op), rule)
@@ -95,7 +105,8 @@ def torch_name(op: Op) -> str:
         return f"`{name}`" if "." in name else f"`F.{name}`"
     if layer := re.search(r"\bnn\.\w+", op.summary):
         return f"`{layer[0]}`"
-    return _own(op, "layer") or _own(op, "emit")
+    text = _own(op, "layer") or _own(op, "emit")
+    return "" if text.startswith("`_") else text  # a function that the module brings along
 
 
 def _sentence(text: str | None) -> str:
@@ -253,7 +264,14 @@ def examples() -> str:
     for path in sorted(EXAMPLES.glob("*.yaml")):
         text = path.read_text(encoding="utf-8")
         known = yaml.safe_load(text)
-        parts += [f"## {known['name']}", "", _prose(known["description"]), "", f"`examples/specs/{path.name}`", ""]
+        parts += [
+            f"## {known['name']}",
+            "",
+            _prose(known.get("description", "")),
+            "",
+            f"`examples/specs/{path.name}`",
+            "",
+        ]
         parts += ["```yaml", text.rstrip("\n"), "```", ""]
     return "\n".join(parts)
 
