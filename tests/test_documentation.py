@@ -5,12 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import tables
+import torch
 
 import deqc
+from deqc.compiler import compile_text
 from deqc.diagnostics import Severity
+from deqc.loading import import_model
 from deqc.ops import STEPS
 from deqc.ops.base import INIT
 from tests import snippets
@@ -52,6 +56,21 @@ def test_it_builds_without_a_warning(tmp_path: Path) -> None:
     done = subprocess.run([*call, "docs", tmp_path], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "nn.Linear" in (tmp_path / "reference" / "steps.html").read_text(encoding="utf-8")
+
+
+def test_the_patterns_converge() -> None:
+    page = (ROOT / "docs" / "how-to" / "patterns.md").read_text(encoding="utf-8")
+    for block in snippets.blocks(page):
+        torch.manual_seed(0)
+        compilation = compile_text(block.text, "pattern")
+        shapes = {one.attributes["name"]: one.type.shape for one in compilation.lowered.inputs}
+        inputs = [
+            torch.rand(4, *shape) if name == "adjacency" else torch.randn(4, *shape) for name, shape in shapes.items()
+        ]
+        solution = cast(Any, import_model(compilation)()).solve(*inputs)
+        solution.output.sum().backward()
+        for record in (solution.original, solution.original.adjoint):
+            assert record.status.tolist() == [0] * 4, block.text
 
 
 @pytest.mark.parametrize("name", STEPS)
