@@ -70,4 +70,5 @@ CODES: Final[dict[str, str]] = {
     "N103": "nothing reads what a scale's main layer makes",
     "N104": "f does not read the state",
     "N105": "nothing calls a module",
+    "N106": "nothing reads a parameter",
 }

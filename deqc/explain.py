@@ -8,7 +8,7 @@ from math import prod
 from deqc.compiler import Compilation
 from deqc.emit.naming import field_names, origin
 from deqc.emit.render import adjoint_text, solver_text
-from deqc.ir.graph import Node, Program, body, called_modules, reachable
+from deqc.ir.graph import Node, Program, body, called_modules, is_buffer, reachable
 from deqc.ir.printer import show_program
 from deqc.ops import OPS
 from deqc.passes import PIPELINE
@@ -68,7 +68,7 @@ def _parameters(compilation: Compilation) -> Iterator[tuple[str, ...]]:
     total = 0
     for node in leaves:
         name = node.attributes["name"]
-        buffer = name.startswith("running_")
+        buffer = is_buffer(node)
         total += 0 if buffer else prod(node.type.shape)
         yield f"{node.attributes['layer']}.{name}", str(node.type), "buffer" if buffer else ""
     yield "in all", str(total)

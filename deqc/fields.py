@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 
@@ -18,7 +19,18 @@ class Kind(enum.Enum):
     SHAPE = "shape"  # a list of sizes
     COMPUTATION = "computation"
     BRANCHES = "branches"  # a list of two or more computations
+    VARIANT = "variant"  # one of `variants`: its name, or its name with options
     VALUE = "value"  # int, number, bool or computation: the argument of a block
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way of several: its name, the text a user reads in the editor, and its options."""
+
+    name: str
+    summary: str
+    fields: tuple[Field, ...]
+    principal: str | None  # the option that is meant by `{name: value}`
 
 
 class Required:
@@ -50,6 +62,7 @@ class Field:
     entries: int | None = 2  # of such a list; None: one or more
     branches: int | None = None  # computations in a list of them; None: two or more
     examples: tuple[object, ...] = ()
+    variants: Mapping[str, Variant] = field(default_factory=dict)
 
     @property
     def required(self) -> bool:

@@ -144,6 +144,13 @@ SECTIONS: Final = (
         required=True,
     ),
     Section(
+        "parameters",
+        "Parameters of the model itself, read as `$name` everywhere, also by several layers: each name with its shape, "
+        "or in full {shape, init, parametrize, constraint, trainable}. `[]` is a learned number.",
+        ({"W": [64, 64]}, {"step": {"shape": [], "init": {"constant": 0.1}}}),
+        {},
+    ),
+    Section(
         "modules",
         "Modules of your own, handed to the generated class in this order and called like steps: each name with the "
         "shape of what it returns for one sample, `same` for that of its first argument, or in full "
@@ -222,7 +229,7 @@ def _words(text: str) -> frozenset[str]:
 
 # Names that the language defines and this version does not offer yet, by the place where they may be written.
 PLANNED: Final[dict[str, frozenset[str]]] = {
-    "section": _words("parameters loss time jacobian_regularization"),
+    "section": _words("loss time jacobian_regularization"),
     "kind": _words("neural_ode"),
     "input": _words("dtype batch layout"),
     "solver": _words(
@@ -243,7 +250,7 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
         fourier_features
         """
     ),
-    "step.option": _words("name parametrize constraint weight_init bias_init weight transpose"),
+    "step.option": _words(""),
 }
 
 

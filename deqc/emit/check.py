@@ -26,8 +26,8 @@ STATEMENTS = (
 )  # fmt: skip
 BUILTINS = frozenset(
     """
-    all any bool classmethod dict enumerate filter float getattr hasattr int isinstance len list map max min next object
-    property range reversed set sorted staticmethod str sum super tuple zip
+    all any bool classmethod dict enumerate filter float getattr hasattr int isinstance len list map max min
+    next object property range reversed set sorted staticmethod str sum super tuple zip
     IndexError RuntimeError ValueError TypeError ArithmeticError NotImplementedError
     """.split()  # noqa: SIM905 - a table of words reads best as one
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deqc.emit.layout import WIDTH
-from deqc.ir.graph import Node, Program
+from deqc.ir.graph import Node, Program, reachable, tensor_name
 from deqc.types import show
 
 
@@ -34,11 +34,15 @@ def equation(program: Program) -> tuple[str, ...]:
 def _text(node: Node, known: dict[Node, str], top: bool = False) -> str:
     if node in known:
         return known[node]
-    if node.op == "parameter":
-        return str(node.attributes["name"])
+    if not node.type.batched and node.op != "input":
+        made_of = {tensor_name(n) for n in reachable((node,)) if n.op == "parameter"}
+        if len(made_of) == 1:
+            return made_of.pop()[1]
+    if node.op in ("reshape", "sum_to") and node.span is None:
+        return _text(node.operands[0], known)
     if node.op == "sum":
         return " + ".join(_text(o, known) for o in node.operands)
-    operands = [o for o in node.operands if o.op not in ("parameter", "parameters")]
+    operands = [o for k, o in enumerate(node.operands) if o.op != "parameters" and not (k and _is_weight(o, node))]
     if node.op == "mul":
         return " · ".join(_held(_text(o, known)) for o in operands)
     if node.op == "times":
@@ -49,6 +53,11 @@ def _text(node: Node, known: dict[Node, str], top: bool = False) -> str:
         return "mask"
     name = node.attributes["name"] if node.op == "module" else node.op
     return f"{name}({', '.join(_text(o, known) for o in operands)})"
+
+
+def _is_weight(operand: Node, of: Node) -> bool:
+    """Whether it is the weight or the bias of a layer, which its name stands for."""
+    return not operand.type.batched and of.op not in ("sum", "mul", "concat")
 
 
 def _held(text: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import takewhile
 
-from deqc.ir.graph import Node, Program, reachable
+from deqc.ir.graph import Node, Program, reachable, tensor_name
+from deqc.ops.weights import PARAMETRIZATIONS
 
 SECTIONS = {
     "main_layers": "main",
@@ -14,6 +15,7 @@ SECTIONS = {
     "encoder": "encoder",
     "head": "head",
     "init": "start",
+    "params": "parameter",
 }
 _TAKEN = {"count", "index"}  # methods of tuple
 _COMMON = {
@@ -71,6 +73,10 @@ def wish(node: Node) -> str:
     """The name a value would like to have."""
     if node.hint:
         return node.hint
+    if node.op == "parameter":
+        return str(node.attributes["name"])
+    if node.op in PARAMETRIZATIONS:
+        return "weight"
     if node.op.endswith("_derivative"):
         return f"d_{wish(node.operands[0])}"
     if node.op.endswith("_scale"):
@@ -99,6 +105,10 @@ def _field(node: Node) -> str:
     below = list(reachable((node,)))
     if any(n.op == "input" for n in below):
         return "inject"
+    made_of = {tensor_name(n) for n in below if n.op == "parameter"}
+    if len(made_of) == 1:
+        turned = "_t" if node.op == "permute" else ""
+        return f"{made_of.pop()[1]}{turned}"
     sections = dict.fromkeys(_tokens(n)[0] for n in below if n.op == "parameter")
     name = "_".join(sections) or "constant"
     return f"{name}_bias" if node.type.rank == 1 else name
@@ -135,8 +145,9 @@ def origin(node: Node) -> str:
     leaves = [n for n in below if n.op == "parameter"]
     if not leaves or any(n.op == "input" for n in below):
         return ""
-    if len(leaves) == 1:
-        return f"from {leaves[0].attributes['layer']}.{leaves[0].attributes['name']}"
+    made_of = {tensor_name(leaf) for leaf in leaves}
+    if len(made_of) == 1:
+        return f"from {'.'.join(made_of.pop())}"
     sections = " and ".join(dict.fromkeys(leaf.attributes["layer"].split(".")[0] for leaf in leaves))
     kind = "biases" if node.type.rank == 1 else "weights"
     blocks = " in blocks" if node.op == "rows" else ""

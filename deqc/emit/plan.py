@@ -113,6 +113,9 @@ class Plan:
     f: Lines  # body of f(z, w)
     derivatives: Derivatives | None
     sections: tuple[SectionPlan, ...]
+    starts: Lines  # statements of __init__ behind the sections: how tensors start, which are taken apart
+    project: Lines  # body of project_, where there are constraints
+    turn: Lines  # statements at the start of weights in training mode: power iterations
     locals: Locals
     encoded: tuple[Member, ...]  # encoder values that the start or the output read besides f; often none
     encode: Lines  # body of encode(self, inputs…) -> Encoded, where there are any

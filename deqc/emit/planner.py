@@ -25,7 +25,8 @@ from deqc.emit.plan import (
     SolverPlan,
 )
 from deqc.emit.render import adjoint_text, solver_text
-from deqc.ir.graph import Node, Program, called_modules, reachable
+from deqc.emit.setup import helpers, iterations, partings, projections, starts, tensors_code
+from deqc.ir.graph import Node, Program, called_modules, is_buffer, reachable
 from deqc.ops.code import Attribute, Call, Code, Items, Text, call
 
 IN_FUNCTIONS = frozenset(
@@ -90,6 +91,8 @@ class _Planner:
         start = self._value(program.start) if program.start is not None else ()
         head = self._head()
         sections = self._sections()
+        layers = program.layers
+        self.functions |= helpers(layers)
         code = "\n".join([*self.texts, *f, *weights, *head, *start, *encode])
         return Plan(
             deqc_version=self.identity.deqc_version,
@@ -110,6 +113,9 @@ class _Planner:
             f=f,
             derivatives=derivatives,
             sections=sections,
+            starts=(*starts(layers), *partings(layers)),
+            project=projections(layers),
+            turn=iterations(layers),
             nested=_nested([layer.path for layer in program.layers]),
             locals=self.locals,
             encoded=tuple(Member(self.encoded_names[e], str(e.type)) for e in self.encoded),
@@ -257,9 +263,14 @@ class _Planner:
         sections: dict[str, list[tuple[str, str]]] = {}
         for layer in self.program.layers:
             section, _, rest = layer.path.partition(".")
-            sections.setdefault(section, []).append((rest, layer.constructor))
+            sections.setdefault(section, []).append((rest, layer.constructor or tensors_code(layer)))
         plans = []
         for name, layers in sections.items():
+            if layers[0][0] == "":  # the parameters of the model itself
+                plans.append(
+                    SectionPlan(name, statement(f"self.{name} = ", call("cast", Text("Any"), Text(layers[0][1])), 8))
+                )
+                continue
             rows = tuple(Text(f'"{path}": {constructor}') for path, constructor in layers)
             table = Items(rows, "{}")
             lines = statement(f"self.{name} = ", Call(Text("_tree"), (table,)), 8)
@@ -299,7 +310,7 @@ def _nested(paths: list[str]) -> bool:
 
 
 def _learned(leaf: Node) -> bool:
-    return not str(leaf.attributes["name"]).startswith("running_")
+    return not is_buffer(leaf)
 
 
 def _size(node: Node) -> int:

@@ -39,11 +39,24 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Setup:
+    """What is done to a tensor of a layer once it is made: `init`, `parametrize` or `constraint`, by which variant."""
+
+    kind: str
+    variant: str
+    tensor: str
+    shape: tuple[int, ...]
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class LayerUse:
-    """A layer of the module: its dotted path, and how torch makes it."""
+    """A layer of the module: its dotted path, and how torch makes it; without a constructor its tensors alone."""
 
     path: str
-    constructor: str
+    constructor: str | None
+    tensors: tuple[tuple[str, tuple[int, ...], bool], ...] = ()  # names, shapes, and whether they are buffers
+    setups: tuple[Setup, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,6 +127,16 @@ def body(program: Program) -> tuple[Node, ...]:
     """What one evaluation of f computes, operands first: everything between the boundary, the state and f."""
     stop = frozenset(program.boundary) | {program.state}
     return tuple(reachable((program.f,), stop))
+
+
+def is_buffer(leaf: Node) -> bool:
+    """Whether a tensor of a layer is not learned."""
+    return bool(leaf.attributes.get("buffer")) or str(leaf.attributes["name"]).startswith("running_")
+
+
+def tensor_name(leaf: Node) -> tuple[str, str]:
+    """The layer and the name of the tensor that a leaf is, or is a part of."""
+    return str(leaf.attributes["layer"]), str(leaf.attributes.get("part_of") or leaf.attributes["name"])
 
 
 def called_modules(program: Program) -> tuple[str, ...]:

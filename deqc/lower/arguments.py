@@ -20,7 +20,7 @@ class InvalidArgumentError(Exception):
     """An argument was wrong; what is wrong has been noted."""
 
 
-STRUCTURAL = frozenset({Kind.COMPUTATION, Kind.BRANCHES, Kind.VALUE})
+STRUCTURAL = frozenset({Kind.COMPUTATION, Kind.BRANCHES, Kind.VALUE, Kind.VARIANT})
 
 
 def attributes(op: Op, step: Step, x: Type | None, scope: Scope, problems: Problems) -> dict[str, Any]:
@@ -35,10 +35,10 @@ def attributes(op: Op, step: Step, x: Type | None, scope: Scope, problems: Probl
             if argument is None:
                 values[field.name] = field.default
             elif isinstance(argument, Sizes):
-                items = tuple(number(item, field, step, x, scope, problems) for item in argument.items)
+                items = tuple(number(item, field, step.name, x, scope, problems) for item in argument.items)
                 values[field.name] = items
             elif isinstance(argument, Literal):
-                values[field.name] = number(argument, field, step, x, scope, problems)
+                values[field.name] = number(argument, field, step.name, x, scope, problems)
         except InvalidArgumentError:
             failed = True
     if failed:
@@ -46,13 +46,13 @@ def attributes(op: Op, step: Step, x: Type | None, scope: Scope, problems: Probl
     return values
 
 
-def number(literal: Literal, field: Field, step: Step, x: Type | None, scope: Scope, problems: Problems) -> Any:
+def number(literal: Literal, field: Field, owner: str, x: Type | None, scope: Scope, problems: Problems) -> Any:
     """One value of a field; what an expression comes to obeys the same bounds as a literal."""
     if not isinstance(literal.value, Expression):
         return literal.value
     value = computed(literal.value, x, scope, problems)
     size = replace(field, kind=Kind.INT, minimum=1) if field.kind is Kind.SHAPE else field
-    kept = conform(step.name, size, value, literal.span, problems)
+    kept = conform(owner, size, value, literal.span, problems)
     if kept is None:
         raise InvalidArgumentError
     return kept

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from math import prod
 from typing import Any
 
 from deqc.diagnostics import Problems, Related, Span, SpecError
 from deqc.fields import IDENTITY
 from deqc.ir.builder import Builder
-from deqc.ir.graph import LayerUse, Node, reachable
+from deqc.ir.graph import LayerUse, Node, Setup, reachable
 from deqc.lower.arguments import InvalidArgumentError, attributes, computed
-from deqc.lower.scope import ABSENT, Absent, Scope
+from deqc.lower.scope import ABSENT, Absent, Numbers, Scope
+from deqc.lower.weights import Tensors, said
 from deqc.ops import STEPS
-from deqc.ops.base import GIVEN, INCOMING, Op, ShapeError
+from deqc.ops.base import GIVEN, INCOMING, Layer, Op, ShapeError
 from deqc.ops.module import ARGUMENTS
 from deqc.ops.variational_dropout import OP as VARIATIONAL
+from deqc.ops.weights import NAME, SAID
 from deqc.spec.expressions import Expression
-from deqc.spec.model import Block, Branches, Computation, Literal, Module, Reference, Spec, Step
+from deqc.spec.model import Block, Branches, Choice, Computation, Literal, Module, Reference, Spec, Step
 from deqc.types import Type, show
 
 STEPS_AT_MOST = 100_000
 DEPTH_AT_MOST = 128
-NUMBERS_AT_MOST = 2**34  # 64 GiB in float32: no parameter of a model anyone trains
 
 
 @dataclass
@@ -38,6 +38,7 @@ class Chains:
     folders: dict[str, None] = field(default_factory=dict)  # paths that hold layers
     steps: int = 0  # lowered so far
     depth: int = 0  # of computations within computations
+    weights: dict[str, Node | None] = field(default_factory=dict)  # the parameters of the model itself
     modules: dict[str, Node] = field(default_factory=dict)  # the parameters of each module of the user's
     first_input: Node | None = None  # gives zeros and masks their batch, device and dtype
 
@@ -54,10 +55,7 @@ class Chains:
                 if x is not None and not x.hint:
                     self.builder.name(x, str(name.value))
             else:
-                count = used.get(step.name, 0)
-                used[step.name] = count + 1
-                own = f"{path}.{step.name}_{count}" if count else f"{path}.{step.name}"
-                x = self._step(step, x, own, scope)
+                x = self._step(step, x, f"{path}.{_segment(step, used)}", scope)
             if x is None:
                 return None
         return x
@@ -129,7 +127,7 @@ class Chains:
         if any(field.nullable for field in op.fields if field.name in op.takes):
             values[GIVEN] = tuple(operands)
         holds = path in self.folders and not taken  # layers of its own computations
-        return self._node(op, values, step, [o for o in operands.values() if o is not None], path, holds)
+        return self._node(op, values, step, [o for o in operands.values() if o is not None], path, holds, scope)
 
     def _structure(self, op: Op, step: Step, x: Node, path: str, scope: Scope) -> Node | None:
         if op.name == "identity":
@@ -167,28 +165,50 @@ class Chains:
                 found[name] = self.lower(argument, x, f"{path}.{name}", scope)
         return found
 
-    def _node(self, op: Op, values: dict[str, Any], step: Step, operands: list[Node], path: str, holds: bool) -> Node:
+    def _node(
+        self, op: Op, values: dict[str, Any], step: Step, operands: list[Node], path: str, holds: bool, scope: Scope
+    ) -> Node:
         layer = op.layer(values, *(o.type for o in operands))
+        constants = {name: value for name, value in values.items() if name not in SAID}
         make = partial(self.builder.make, span=step.span)
         made: Node
         if layer is None:
-            made = op.lowered(make, values, *operands)
+            self._said_of(step, [])
+            made = op.lowered(make, constants, *operands)
             return made
-        self._register(LayerUse(path, layer.constructor), step, holds)
-        for name, shape in layer.parameters:
-            if prod(shape) > NUMBERS_AT_MOST:
-                raise ShapeError(
-                    f"{op.name}'s {name} would have the shape {show(shape)}", f"at most {NUMBERS_AT_MOST:,} numbers"
-                )
-        leaves = [
-            self.builder.leaf("parameter", Type(shape, batched=False), layer=path, name=name, span=step.span)
-            for name, shape in layer.parameters
-        ]
+        leaves = self._tensors(op, layer, step, path, holds, operands[0].type, scope)
         if op.name == "group_norm":
             values["bare"] = not any(node.op == "parameter" for node in reachable(tuple(operands)))
         whole = {} if holds else {"layer": path}
-        made = op.lowered(make, {**values, **whole}, *operands, *leaves)
+        made = op.lowered(make, {**constants, **whole}, *operands, *leaves)
         return made
+
+    def _tensors(self, op: Op, layer: Layer, step: Step, path: str, holds: bool, x: Type, scope: Scope) -> list[Node]:
+        """The tensors of a layer, which is registered with what the step says of them."""
+        choices = self._said_of(step, [name for name, _ in layer.parameters])
+        tensors = Tensors(self.builder, path, step.span)
+        made = []
+        for name, shape in layer.parameters:
+            told = said(choices, name, x, scope, self.problems)
+            if told.init is None and layer.bound is not None:
+                told = replace(told, init=("uniform", {"low": -layer.bound, "high": layer.bound}))
+            made.append(tensors.make(name, shape, told, f"{op.name}'s {name}"))
+        alone = tuple((name, shape, False) for name, shape in layer.parameters) if layer.constructor is None else ()
+        self._register(LayerUse(path, layer.constructor, alone, tuple(tensors.setups)), step, holds)
+        return made
+
+    def _said_of(self, step: Step, tensors: list[str]) -> dict[str, Choice]:
+        """What the step says of its tensors, by field; what it says of one that it has not is an error."""
+        choices = {name: one for name, one in step.arguments.items() if isinstance(one, Choice)}
+        for name, choice in choices.items():
+            tensor = "bias" if name == "bias_init" else "weight"
+            if tensor not in tensors:
+                hint = None
+                if STEPS[step.name].source in step.arguments and tensor == "weight":
+                    hint = "the weight is from elsewhere: say it of the parameter, in the section `parameters`"
+                self.problems.add("E022", choice.span, f"{step.name} has no {tensor} of its own here", hint=hint)
+                raise InvalidArgumentError
+        return choices
 
     def _register(self, layer: LayerUse, step: Step, holds: bool) -> None:
         """Keeps a layer; none may have the name of another, or stand inside another but that whose field it is in."""
@@ -209,7 +229,7 @@ class Chains:
             "E045",
             place,
             f"two steps would be called {name} in parameter names",
-            hint="rename the block, or the parameter of the block",
+            hint="rename the block, or the parameter of the block; or give a step a `name`",
             related=[Related(other, "the other one")],
         )
 
@@ -284,8 +304,8 @@ class Chains:
 
     def _block(self, block: Block, step: Step, x: Node | None, path: str, scope: Scope) -> Node | None:
         """The body, in a scope of its own: constants, parameters and nothing of the caller's."""
-        numbers: dict[str, Any] = {**self.spec.constants, "scales": {"count": len(self.spec.scales)}}
-        values: dict[str, Node | Absent | None] = {}
+        numbers: dict[str, Any] = dict(self.numbers)
+        values: dict[str, Node | Absent | None] = dict(self.weights)
         for parameter in block.parameters:
             argument = step.arguments.get(parameter.name, parameter.default)
             if isinstance(argument, Literal) and argument.value is not None:
@@ -319,7 +339,48 @@ class Chains:
         constants: dict[str, Any] = {"name": module.name, "shape": shape, "number": number}
         return self.builder.make("module", self.modules[module.name], *arguments, span=step.span, **constants)
 
+    def parameters(self) -> None:
+        """The parameters of the model itself, in the order in which they are drawn."""
+        setups: list[Setup] = []
+        tensors: list[tuple[str, tuple[int, ...], bool]] = []
+        for weight in self.spec.weights:
+            maker = Tensors(self.builder, "params", weight.span, not weight.trainable, setups)
+            shape = weight.shape.sizes
+            for name in ("parametrize", "constraint"):
+                if name in weight.said and not weight.trainable:
+                    message = f"{name} is for what is learned, and {weight.name} is not trainable"
+                    self.problems.add("E022", weight.said[name].span, message)
+            choices = {"weight_init" if name == "init" else name: one for name, one in weight.said.items()}
+            try:
+                told = said(choices, "weight", None, Scope("main", {}, self.numbers), self.problems)
+                if told.init is None:
+                    told = replace(told, init=("kaiming_uniform" if len(shape) > 1 else "zeros", {}))
+                self.weights[weight.name] = maker.make(weight.name, shape, told, f"the parameter {weight.name}")
+            except InvalidArgumentError:
+                self.weights[weight.name] = None
+            except ShapeError as error:
+                self.problems.add("E060", weight.span, str(error), expected=error.expected, hint=error.hint)
+                self.weights[weight.name] = None
+            tensors.append((weight.name, shape, not weight.trainable))
+        if tensors:
+            self.layers["params"] = LayerUse("params", None, tuple(tensors), tuple(setups))
+
+    @property
+    def numbers(self) -> Numbers:
+        """The numbers that are known everywhere."""
+        return {**self.spec.constants, "scales": {"count": len(self.spec.scales)}}
+
     def _too_large(self, step: Step, what: str) -> None:
         """Ends the compilation: what is written out from here on is not worth its time."""
         self.problems.add("E090", step.span, f"the model has {what}", hint="write a smaller model")
         raise SpecError(self.problems.sorted())
+
+
+def _segment(step: Step, used: dict[str, int]) -> str:
+    """A step's part of the path: the name it is given, or its own, numbered from its second use in a chain on."""
+    given = step.arguments.get(NAME.name)
+    if isinstance(given, Literal) and step.name in STEPS and isinstance(given.value, str):
+        return given.value
+    count = used.get(step.name, 0)
+    used[step.name] = count + 1
+    return f"{step.name}_{count}" if count else step.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deqc.diagnostics import Problems, Severity, Span
-from deqc.ir.graph import Program, depends, reachable
+from deqc.ir.graph import Program, depends, reachable, tensor_name
 from deqc.spec.model import Spec
 
 
@@ -21,6 +21,11 @@ def doubt(spec: Spec, program: Program, problems: Problems) -> None:
         if node not in needed:
             span = spec.encoder_spans[name]
             warn("N102", span, f"nothing reads {name}: its layers will not learn", f"read it as ${name}, or remove it")
+    tensors = {tensor_name(node) for node in needed if node.op == "parameter"}
+    for weight in spec.weights:
+        if ("params", weight.name) not in tensors:
+            hint = f"read it as ${weight.name}, or remove it"
+            warn("N106", weight.span, f"nothing reads the parameter {weight.name}", hint)
     called = {node.attributes["name"] for node in needed if node.op == "module"}
     for module in spec.modules.values():
         if module.name not in called:

@@ -48,8 +48,12 @@ class _Lowering:
             for i in self.spec.inputs
         ]
         self.chains.first_input = self.inputs[0]
-        self.values: dict[str, Node | Absent | None] = {i.attributes["name"]: i for i in self.inputs}
-        self.numbers: Numbers = {**self.spec.constants, "scales": {"count": len(self.scales)}}
+        self.chains.parameters()
+        self.values: dict[str, Node | Absent | None] = {
+            **{i.attributes["name"]: i for i in self.inputs},
+            **self.chains.weights,
+        }
+        self.numbers = self.chains.numbers
         self.encoded: list[Node] = []
 
     def _scope(self, section: str, **numbers: Numbers) -> Scope:

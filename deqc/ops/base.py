@@ -32,8 +32,9 @@ class ShapeError(Exception):
 class Layer:
     """The torch module that holds an op's parameters: how it is made, and the parameters the op reads, in order."""
 
-    constructor: str
+    constructor: str | None  # None: torch has none, the parameters stand alone
     parameters: tuple[tuple[str, tuple[int, ...]], ...]
+    bound: float | None = None  # without a constructor: tensors start uniform between it and its negative
 
 
 class Value(Protocol):
@@ -72,6 +73,8 @@ class Op:
     fields: ClassVar[tuple[Field, ...]] = ()
     principal: ClassVar[str | None] = None
     takes: ClassVar[tuple[str, ...]] = (INCOMING,)  # its operands in order: fields that hold computations, or INCOMING
+    source: ClassVar[str] = ""  # the field that gives a weight from elsewhere, where there is one
+    instead: ClassVar[tuple[str, ...]] = ()  # the fields that follow from it, and are not written beside it
     where: ClassVar[frozenset[str]] = EVERYWHERE
     elementwise: ClassVar[bool] = False  # of one operand: commutes with slices and concatenation
     zero_preserving: ClassVar[bool] = False  # op(0) = 0

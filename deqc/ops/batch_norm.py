@@ -7,7 +7,7 @@ from typing import Any
 
 from deqc.fields import Field, Kind
 from deqc.ops.base import OUTSIDE, Attributes, Layer, Op, ShapeError
-from deqc.ops.normalization import AFFINE, EPS
+from deqc.ops.normalization import AFFINE, EPS, OWN
 from deqc.types import Type, show
 
 
@@ -31,6 +31,7 @@ class BatchNorm(Op):
             maximum=1.0,
         ),
         EPS,
+        *OWN,
     )
     principal = "affine"
     where = OUTSIDE

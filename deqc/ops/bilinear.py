@@ -8,6 +8,7 @@ from typing import Any
 from deqc.fields import Field, Kind
 from deqc.ops.base import Attributes, Layer, Make, Op, ShapeError, Value, reduced
 from deqc.ops.code import Code, add, call
+from deqc.ops.weights import NAME, WEIGHT_FIELDS
 from deqc.types import Type, show
 
 
@@ -72,6 +73,8 @@ class Bilinear(Op):
         ),
         Field("out", Kind.INT, "Features of the result.", minimum=1, examples=(64,)),
         Field("bias", Kind.BOOL, "Whether a learned vector is added.", default=True),
+        *WEIGHT_FIELDS,
+        NAME,
     )
     principal = "of"
     takes = ("of",)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import prod
+from math import prod, sqrt
 from typing import Any, ClassVar
 
 from deqc.fields import Field, Kind
-from deqc.ops.base import Attributes, Layer, Make, Op, ShapeError, Value, short, spatial
+from deqc.ops.base import GIVEN, INCOMING, Attributes, Layer, Make, Op, ShapeError, Value, short, spatial
 from deqc.ops.code import Code, call, literal
 from deqc.ops.shapes import AXES, channelled
-from deqc.types import Type
+from deqc.ops.weights import NAME, WEIGHT_FIELDS
+from deqc.types import Type, show
 
 _GEOMETRY = ("stride", "padding", "dilation", "groups")
 _DEFAULTS = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
@@ -40,6 +41,17 @@ def fields(rank: int) -> tuple[Field, ...]:
         Field("dilation", Kind.INT, "Distance of the kernel's taps.", default=1, minimum=1, each=True),
         Field("groups", Kind.INT, "Groups of channels that do not mix.", default=1, minimum=1),
         Field("bias", Kind.BOOL, "Whether a learned number is added to each channel.", default=True),
+        Field(
+            "weight",
+            Kind.COMPUTATION,
+            "A kernel from elsewhere in place of one of its own, of `out` and of `kernel`: most often `$name`, a "
+            "parameter.",
+            default=None,
+            nullable=True,
+            examples=("$K",),
+        ),
+        *WEIGHT_FIELDS,
+        NAME,
     )
     return tuple(replace(field, entries=rank) if field.each else field for field in found)
 
@@ -135,6 +147,9 @@ class Kernel(Op):
 class Convolutional(Op):
     """A convolution, or a transposed one."""
 
+    takes = (INCOMING, "weight")
+    source = "weight"
+    instead = ("out", "kernel")
     rank: ClassVar[int]  # spatial dimensions
     transposed: ClassVar[bool] = False
 
@@ -148,7 +163,12 @@ class Convolutional(Op):
     def layer(self, attributes: Attributes, *types: Type) -> Layer | None:
         """nn.Conv2d, or its like."""
         channels, *_ = channelled(self.name, types[0], self.rank)
-        out, groups, bias = attributes["out"], attributes["groups"], attributes["bias"]
+        groups, bias = attributes["groups"], attributes["bias"]
+        if len(types) > 1:
+            fan_in = self._fits(types[1], channels, groups)
+            out = self.channels_of(attributes, types[1])
+            return Layer(None, (("bias", (out,)),), 1 / sqrt(fan_in)) if bias else None
+        out = attributes["out"]
         if channels % groups or out % groups:
             raise ShapeError(
                 f"{self.name} with {groups} groups on {channels} channels to {out}", "both divisible by groups"
@@ -160,6 +180,30 @@ class Convolutional(Op):
         shape = (channels, out // groups) if self.transposed else (out, channels // groups)
         parameters = (("weight", (*shape, *kernel)), ("bias", (out,)))[: 1 + bias]
         return Layer(f"nn.{name}({channels}, {out}, {short(kernel)}{text})", parameters)
+
+    def _fits(self, weight: Type, channels: int, groups: int) -> int:
+        """Raises ShapeError where a kernel from elsewhere does not fit; returns what is summed for one output."""
+        if weight.batched or weight.rank != self.rank + 2:
+            kind = "a value with a batch" if weight.batched else f"a weight of shape {show(weight.shape)}"
+            spatial_axes = ", ".join(["kernel"] * self.rank)
+            shape = "[in, out / groups" if self.transposed else "[out, in / groups"
+            raise ShapeError(
+                f"{self.name}'s weight is a kernel, found {kind}", f"a parameter of shape {shape}, {spatial_axes}]"
+            )
+        read = weight.shape[0] if self.transposed else weight.shape[1] * groups
+        if read != channels or weight.shape[0] % groups:
+            raise ShapeError(
+                f"{self.name} with a kernel of shape {show(weight.shape)} on {channels} channels", f"{read} channels"
+            )
+        return prod(weight.shape[1:])
+
+    def lowered(self, make: Make, attributes: Attributes, *operands: Any) -> Any:
+        """What a kernel from elsewhere brings with it is written out."""
+        constants = {name: value for name, value in attributes.items() if name != GIVEN}
+        if "weight" in attributes[GIVEN]:
+            weight = operands[1].type
+            constants |= {"out": self.channels_of(attributes, weight), "kernel": weight.shape[2:]}
+        return make(self.name, *operands, **constants)
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
         """Sizes by torch's formula; they must stay positive."""

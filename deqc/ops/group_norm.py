@@ -7,7 +7,7 @@ from typing import Any
 from deqc.fields import Field, Kind
 from deqc.ops.base import Attributes, Layer, ShapeError
 from deqc.ops.code import Code, call, method
-from deqc.ops.normalization import AFFINE, EPS, Normalization
+from deqc.ops.normalization import AFFINE, EPS, OWN, Normalization
 from deqc.ops.shapes import images
 from deqc.types import Type
 
@@ -23,6 +23,7 @@ class GroupNorm(Normalization):
         Field("groups", Kind.INT, "Groups of channels; their number divides the channels.", minimum=1, examples=(8,)),
         AFFINE,
         EPS,
+        *OWN,
     )
     principal = "groups"
     channels = True

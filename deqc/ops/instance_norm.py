@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from deqc.ops.base import Attributes, Layer, Make, Op
-from deqc.ops.normalization import AFFINE, EPS
+from deqc.ops.normalization import AFFINE, EPS, OWN
 from deqc.ops.shapes import images
 from deqc.types import Type
 
@@ -18,7 +18,7 @@ class InstanceNorm(Op):
     summary = (
         "Zero mean and unit variance over the pixels of each channel, by itself (Ulyanov, Vedaldi & Lempitsky 2016)."
     )
-    fields = (replace(AFFINE, default=False), EPS)
+    fields = (replace(AFFINE, default=False), EPS, *OWN)
     principal = "affine"
 
     def layer(self, attributes: Attributes, *types: Type) -> Layer | None:

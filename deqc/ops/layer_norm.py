@@ -6,7 +6,7 @@ from typing import Any
 
 from deqc.ops.base import Attributes, Layer
 from deqc.ops.code import Code, Text, add, call, literal, method
-from deqc.ops.normalization import AFFINE, EPS, Normalization
+from deqc.ops.normalization import AFFINE, EPS, OWN, Normalization
 from deqc.types import Type
 
 
@@ -15,7 +15,7 @@ class LayerNorm(Normalization):
 
     name = "layer_norm"
     summary = "Zero mean and unit variance over the last axis, then a learned gain and shift (Ba, Kiros & Hinton 2016)."
-    fields = (AFFINE, EPS)
+    fields = (AFFINE, EPS, *OWN)
     principal = "affine"
 
     def layer(self, attributes: Attributes, *types: Type) -> Layer | None:

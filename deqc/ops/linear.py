@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 from typing import Any
 
 from deqc.fields import Field, Kind
-from deqc.ops.base import Attributes, Layer, Make, Op, ShapeError, Value
+from deqc.ops.base import GIVEN, INCOMING, Attributes, Layer, Make, Op, ShapeError, Value
 from deqc.ops.code import Code, call, matmul, method
-from deqc.types import Type
+from deqc.ops.weights import NAME, WEIGHT_FIELDS
+from deqc.types import Type, show
 
 
 class LinearInput(Op):
@@ -63,19 +65,48 @@ class Linear(Op):
     fields = (
         Field("out", Kind.INT, "Features of the result.", minimum=1, examples=(64, "${scale.features}")),
         Field("bias", Kind.BOOL, "Whether a learned vector is added.", default=True),
+        Field(
+            "weight",
+            Kind.COMPUTATION,
+            "A matrix from elsewhere in place of one of its own and of `out`: most often `$name`, a parameter.",
+            default=None,
+            nullable=True,
+            examples=("$W",),
+        ),
+        Field("transpose", Kind.BOOL, "Whether that matrix is used transposed: y = Wᵀ x + b.", default=False),
+        *WEIGHT_FIELDS,
+        NAME,
     )
     principal = "out"
+    takes = (INCOMING, "weight")
+    source = "weight"
+    instead = ("out",)
     companions = (LinearInput(), LinearWeight())
 
     def layer(self, attributes: Attributes, *types: Type) -> Layer | None:
         """nn.Linear."""
-        x = types[0]
+        x, *given = types
         if x.rank == 0:
             raise ShapeError("linear needs a value with at least one axis")
-        n, out, bias = x.shape[-1], attributes["out"], attributes["bias"]
+        n, bias = x.shape[-1], attributes["bias"]
+        if given:
+            out = _outputs(n, given[0], attributes["transpose"])
+            return Layer(None, (("bias", (out,)),), 1 / sqrt(n)) if bias else None
+        if attributes["transpose"]:
+            raise ShapeError("transpose goes with a weight from elsewhere", "`weight: $name` beside it")
+        out = attributes["out"]
         tail = "" if bias else ", bias=False"
         parameters = (("weight", (out, n)), ("bias", (out,)))[: 1 + bias]
         return Layer(f"nn.Linear({n}, {out}{tail})", parameters)
+
+    def lowered(self, make: Make, attributes: Attributes, *operands: Any) -> Any:
+        """The product with the weight as it is used."""
+        constants = {name: value for name, value in attributes.items() if name not in ("transpose", GIVEN)}
+        x, w, *bias = operands
+        if attributes["transpose"]:
+            w = make("permute", w, dims=(1, 0), batched=False)
+        constants["out"] = w.type.shape[0]
+        return make("linear", x, w, *bias, **constants)
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
         """(…, n) -> (…, out)."""
@@ -105,6 +136,21 @@ class Linear(Op):
             make("linear_weight", g, x, flatten=x.type.rank > 1),
             *sums,
         ]
+
+
+def _outputs(n: int, weight: Type, transpose: bool) -> int:
+    """Features of the result where the weight is given; raises ShapeError where it does not fit."""
+    if weight.batched or weight.rank != 2:
+        kind = "a value with a batch" if weight.batched else f"a weight of shape {show(weight.shape)}"
+        raise ShapeError(f"linear's weight is a matrix, found {kind}", "a parameter of shape [out, in]")
+    out, fan_in = reversed(weight.shape) if transpose else weight.shape
+    if fan_in != n:
+        turned = " transposed" if transpose else ""
+        other = weight.shape[0] if not transpose else weight.shape[1]
+        hint = f"write `transpose: {str(not transpose).lower()}`" if other == n else None
+        message = f"linear with a weight of shape {show(weight.shape)}{turned} on {n} features"
+        raise ShapeError(message, f"a value of {fan_in} features", hint)
+    return out
 
 
 OP = Linear()

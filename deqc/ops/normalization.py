@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 from deqc.fields import Field, Kind
 from deqc.ops.base import Attributes, Make, Op, Value
 from deqc.ops.code import Code, call
+from deqc.ops.weights import NAME, WEIGHT_FIELDS
 from deqc.types import Type
 
 AFFINE = Field("affine", Kind.BOOL, "Whether learned factors (and shifts) follow.", default=True)
 EPS = Field("eps", Kind.NUMBER, "Added to the variance.", default=1e-5, exclusive_minimum=0.0)
+OWN = (*(field for field in WEIGHT_FIELDS if field.name.endswith("_init")), NAME)
 
 
 class Scale(Op):

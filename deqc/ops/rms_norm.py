@@ -6,7 +6,7 @@ from typing import Any
 
 from deqc.ops.base import Attributes, Layer
 from deqc.ops.code import Code, Text, add, call, literal, method
-from deqc.ops.normalization import AFFINE, EPS, Normalization
+from deqc.ops.normalization import AFFINE, EPS, OWN, Normalization
 from deqc.types import Type
 
 
@@ -15,7 +15,7 @@ class RmsNorm(Normalization):
 
     name = "rms_norm"
     summary = "Unit root mean square over the last axis, then a learned gain (Zhang & Sennrich 2019)."
-    fields = (AFFINE, EPS)
+    fields = (AFFINE, EPS, OWN[0], OWN[-1])
     principal = "affine"
 
     def layer(self, attributes: Attributes, *types: Type) -> Layer | None:

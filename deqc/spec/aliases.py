@@ -30,6 +30,16 @@ _NAMES: Final = {
     "out": "outchannels outfeatures units",
     "kernel": "kernelsize",
     "body": "layers",
+    # what is said of weights
+    "normal": "gaussian randn",
+    "xavier": "xavieruniform glorot glorotuniform xaviernormal",
+    "kaiming_uniform": "kaiming he heuniform default",
+    "parametrize": "parametrization parameterization reparametrization",
+    "weight_init": "init initializer kernelinitializer",
+    "bias_init": "biasinitializer",
+    "constraint": "kernelconstraint",
+    "init": "initializer",
+    "std": "sd sigma scale",
 }
 _MEANT: Final = {word: name for name, words in _NAMES.items() for word in words.split()}
 

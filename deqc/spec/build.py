@@ -41,6 +41,7 @@ def build(root: Mapping, problems: Problems) -> Spec | None:
     spans = {entry.name: entry.key.span for entry in root}
     sections.distinct(
         [("an input", e) for e in _entries(root, "input")]
+        + [("a parameter", e) for e in _entries(root, "parameters")]
         + [("an encoder value", e) for e in _entries(root, "encoder")],
         problems,
     )
@@ -49,6 +50,7 @@ def build(root: Mapping, problems: Problems) -> Spec | None:
         check_class_name(name, entry.value.span, problems)
     inputs = sections.inputs(root.get("input"), reader)
     scales = sections.scales(root, reader)
+    weights = sections.weights(root.get("parameters"), reader)
     own = sections.modules(root.get("modules"), reader)
     declared = blocks(root.get("blocks"), reader)
     encoder = sections.encoder(root.get("encoder"), reader)
@@ -74,6 +76,7 @@ def build(root: Mapping, problems: Problems) -> Spec | None:
         kind="deq",
         constants=reader.constants,
         inputs=inputs,
+        weights=weights,
         modules=own,
         blocks=declared,
         encoder=encoder,
@@ -123,11 +126,10 @@ def _reader(root: Mapping, problems: Problems) -> Reader:
     constants = sections.constants(root.get("constants"), problems)
     several = root.get("scales")
     count = len(several.items) if isinstance(several, Sequence) else 1
-    named = [entry.name for entry in _entries(root, "input") + _entries(root, "encoder")]
-    later = {entry.name for entry in _entries(root, "parameters")}
+    named = [entry.name for section in ("input", "parameters", "encoder") for entry in _entries(root, section)]
     modules = frozenset(entry.name for entry in _entries(root, "modules")) - STEPS.keys()
     parameters = signatures(root.get("blocks"), constants, modules, problems)
-    later |= {entry.name for entry in _entries(root, "blocks")} - parameters.keys()  # those that are called like a step
+    later = {entry.name for entry in _entries(root, "blocks")} - parameters.keys()  # those that are called like a step
     return Reader(problems, constants, count, parameters, modules, frozenset(named), frozenset(later))
 
 
@@ -176,13 +178,14 @@ def _check_names(
     layers: _Layers,
 ) -> None:
     """Reports every name that is read where it means nothing."""
-    inputs, encoded = ({e.name: e.key.span for e in _entries(root, section)} for section in ("input", "encoder"))
-    unread = not all(isinstance(root.get(section), Mapping) for section in ("input", "encoder") if root.entry(section))
+    of = ("input", "parameters", "encoder")
+    inputs, weights, encoded = ({e.name: e.key.span for e in _entries(root, section)} for section in of)
+    unread = not all(isinstance(root.get(section), Mapping) for section in of if root.entry(section))
     everything = unread or root.entry("input") is None
     checker = Checker(
         Placement(declared, reader.modules, modules, reader.problems), reader.problems, reader.unavailable, everything
     )
-    positions = Positions(checker, frozenset(reader.constants), inputs, encoded, reader.scale_count)
+    positions = Positions(checker, frozenset(reader.constants), inputs, weights, encoded, reader.scale_count)
     positions.blocks(declared)
     positions.encoder(encoder)
     positions.main_layers(layers.main or ())

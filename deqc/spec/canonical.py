@@ -14,9 +14,10 @@ from collections.abc import Mapping as Map
 from dataclasses import dataclass
 from typing import Any
 
-from deqc.fields import Field, Kind
+from deqc.fields import REQUIRED, Field, Kind, Variant
 from deqc.ops import STEPS
 from deqc.ops.module import ARGUMENTS
+from deqc.ops.weights import CONSTRAINTS, INITS, PARAMETRIZATIONS
 from deqc.settings import LANGUAGE
 from deqc.spec.expressions import Expression
 from deqc.spec.folding import Known, folded
@@ -24,6 +25,7 @@ from deqc.spec.model import (
     Argument,
     Block,
     Branches,
+    Choice,
     Computation,
     Initial,
     Literal,
@@ -62,6 +64,15 @@ def _document(spec: Spec) -> dict[str, Any]:
         "kind": spec.kind,
         "input": [[one.name, list(one.shape.sizes)] for one in spec.inputs],
         "scales": [list(scale.sizes) for scale in spec.scales],
+        "parameters": [
+            [
+                one.name,
+                list(one.shape.sizes),
+                {name: plain.choice(said) for name, said in one.said.items()},
+                one.trainable,
+            ]
+            for one in spec.weights
+        ],
         "modules": [
             [one.name, None if one.shape is None else list(one.shape.sizes), one.deterministic]
             for one in spec.modules.values()
@@ -142,6 +153,7 @@ def _used(spec: Spec) -> set[str]:
     return found
 
 
+_VARIANTS: dict[str, Variant] = {**INITS, **CONSTRAINTS, **PARAMETRIZATIONS}
 _IDENTITY: list[Any] = ["identity", {}]
 
 
@@ -167,7 +179,9 @@ class _Writer:
             parameters = self.blocks[step.name].parameters
             return [step.name, {one.name: self._given(one, step.arguments.get(one.name)) for one in parameters}]
         fields = STEPS[step.name].fields if step.name in STEPS else (ARGUMENTS,)
-        return [step.name, {one.name: self._field(one, step.arguments.get(one.name)) for one in fields}]
+        values = {one.name: self._field(one, step.arguments.get(one.name)) for one in fields}
+        # what is left out does not count, so that a field that a later version adds changes no hash
+        return [step.name, {name: value for name, value in values.items() if value is not None}]
 
     def _given(self, parameter: Parameter, argument: Argument | None) -> Any:
         value = parameter.default if argument is None else argument
@@ -180,16 +194,24 @@ class _Writer:
             return [[field.default, {}]]
         else:
             value = list(field.default) if isinstance(field.default, tuple) else field.default
+            value = None if value is REQUIRED else value  # it follows from a weight that is given
         if field.each and isinstance(value, list) and len({json.dumps(one) for one in value}) == 1:
             return value[0]
         number = field.kind is Kind.NUMBER and isinstance(value, int) and not isinstance(value, bool)
         return float(value) if number else value
+
+    def choice(self, choice: Choice) -> Any:
+        """A variant with all its options."""
+        options = {one.name: one.default for one in _VARIANTS[choice.name].fields}
+        return [choice.name, {**options, **{name: self._literal(one) for name, one in choice.options.items()}}]
 
     def _argument(self, argument: Argument) -> Any:
         if isinstance(argument, Computation):
             return self.computation(argument)
         if isinstance(argument, Branches):
             return [self.computation(one) for one in argument.items]
+        if isinstance(argument, Choice):
+            return self.choice(argument)
         if isinstance(argument, Sizes):
             return [self._argument(one) for one in argument.items]
         return self._literal(argument)

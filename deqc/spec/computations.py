@@ -12,7 +12,7 @@ from deqc.ops.module import ARGUMENTS
 from deqc.settings import planned
 from deqc.spec.arguments import block_arguments
 from deqc.spec.availability import not_available
-from deqc.spec.model import Argument, Branches, Computation, Literal, Reference, Sizes, Step
+from deqc.spec.model import Argument, Branches, Choice, Computation, Literal, Reference, Sizes, Step
 from deqc.spec.names import did_you_mean
 from deqc.spec.places import covered, example, shown
 from deqc.spec.reader import Reader, is_scalar_expression
@@ -158,7 +158,8 @@ def _fields(op: Op, span: Span, argument: Node | None, reader: Reader) -> dict[s
     elif argument is not None:
         reader.malformed(argument, f"{op.name} takes its fields by name" if fields else f"{op.name} has no fields")
         return {}
-    missing = [field.name for field in op.fields if field.required and field.name not in written]
+    given = op.instead if op.source in written else ()
+    missing = [f.name for f in op.fields if f.required and f.name not in written and f.name not in given]
     if argument is None and missing:
         shortest = f"{{{op.name}: …}}" if missing == [op.principal] else example(op.name, missing)
         listed = " and ".join(f"'{name}'" for name in missing)
@@ -180,6 +181,8 @@ def _argument(owner: str, field: Field, node: Node, reader: Reader) -> Argument 
         case Kind.CHOICE | Kind.WORD:
             if isinstance(node, Scalar) and (isinstance(node.value, str) or (node.value is None and field.nullable)):
                 return Literal(node.value, node.span)
+        case Kind.VARIANT:
+            return choice(f"{owner}.{field.name}", field, node, reader)
         case Kind.COMPUTATION | Kind.VALUE:
             if isinstance(node, Scalar) and node.value is None and field.nullable:
                 return Literal(None, node.span)
@@ -189,6 +192,25 @@ def _argument(owner: str, field: Field, node: Node, reader: Reader) -> Argument 
                 return _branches(owner, node, reader)
     reader.malformed(node, f"{owner}.{field.name} must be a {field.kind.value}")
     return None
+
+
+def choice(subject: str, field: Field, node: Node, reader: Reader) -> Choice | None:
+    """One variant of a field, by its name or with options; None where the schema has refused it."""
+    entry = node.entries[0] if isinstance(node, Mapping) and len(node.entries) == 1 else None
+    name = entry.name if entry is not None else node.value if isinstance(node, Scalar) else None
+    variant = field.variants.get(name) if isinstance(name, str) else None
+    if variant is None:
+        reader.malformed(node, f"{subject} must be one of {', '.join(field.variants)}")
+        return None
+    argument = None if entry is None else entry.value
+    written = {variant.principal: argument} if variant.principal and argument is not None else {}
+    if isinstance(argument, Mapping):
+        written = {one.name: one.value for one in argument}
+    fields = {one.name: one for one in variant.fields}
+    read = {key: reader.number(value, variant.name, fields[key]) for key, value in written.items() if key in fields}
+    if any(one.required and one.name not in read for one in variant.fields):
+        return None  # the schema has said so
+    return Choice(variant.name, {key: value for key, value in read.items() if value is not None}, node.span)
 
 
 def _sizes(owner: str, field: Field, node: Sequence, reader: Reader) -> Sizes | None:

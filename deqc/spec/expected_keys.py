@@ -35,7 +35,8 @@ class Keys:
         self.written = {entry.name for entry in self.node}
         self.missing = [name for name in self.required if name not in self.written]
         op = STEPS.get(self.owner)
-        self.op = op if op is not None and self.allowed == [one.name for one in op.fields] else None
+        # a field that is only missing is told without those that are allowed
+        self.op = op if op is not None and self.allowed in ([], [one.name for one in op.fields]) else None
 
     @property
     def owner(self) -> str:
@@ -52,8 +53,6 @@ class Keys:
 
     def _unknown(self, entry: Entry) -> None:
         if availability.is_planned_key(self.path, entry.name, self.op is not None):
-            if self.op is not None and entry.name == "weight":  # takes the place of the sizes
-                self.missing = []
             if not availability.follows_from_method(self.root, self.path):
                 self.problems.add("E025", entry.key.span, availability.not_available(entry.name))
             return

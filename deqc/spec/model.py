@@ -41,6 +41,15 @@ class Sizes:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """One variant of a field with the options that were written, such as `{normal: {std: 0.01}}`."""
+
+    name: str
+    options: Mapping[str, Literal]
+    span: Span
+
+
+@dataclass(frozen=True)
 class Branches:
     """The computations of `sum`, `mul` or `concat`."""
 
@@ -56,7 +65,7 @@ class Computation:
     span: Span
 
 
-Argument: TypeAlias = "Literal | Sizes | Branches | Computation"
+Argument: TypeAlias = "Literal | Sizes | Choice | Branches | Computation"
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,17 @@ class Input:
 
     name: str
     shape: Shape
+    span: Span
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A parameter of the model itself, read as `$name`; a buffer where it is not trainable."""
+
+    name: str
+    shape: Shape
+    said: Mapping[str, Choice]  # init, parametrize, constraint, as far as they are written
+    trainable: bool
     span: Span
 
 
@@ -177,6 +197,7 @@ class Spec:
     kind: str
     constants: Mapping[str, Number]
     inputs: tuple[Input, ...]
+    weights: tuple[Weight, ...]
     modules: Mapping[str, Module]
     blocks: Mapping[str, Block]
     encoder: tuple[tuple[str, Computation], ...]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, replace
 
-from deqc.diagnostics import Span
+from deqc.diagnostics import Related, Span
 from deqc.ops.base import ENCODER, HEAD, INIT, MAIN
 from deqc.spec.model import Block, Computation, Initial
 from deqc.spec.scopes import Checker, Scope
@@ -21,6 +21,7 @@ class Positions:
     checker: Checker
     numbers: frozenset[str]  # constants
     inputs: Map[str, Span]
+    weights: Map[str, Span]  # parameters of the model itself
     encoded: Map[str, Span]  # values of the encoder
     count: int  # scales
 
@@ -30,16 +31,21 @@ class Positions:
         for block in declared.values():
             values = {one.name: one.span for one in block.parameters if one.type == "value"}
             others = frozenset(one.name for one in block.parameters if one.type != "value")
-            scope = Scope("block", values, self.numbers | others, hidden=hidden)
+            for one in block.parameters:
+                if one.name in self.weights:
+                    self._shadowed(one.name, one.span)
+            scope = Scope("block", {**self.weights, **values}, self.numbers | others, hidden=hidden)
             self.checker.check(block.body, scope, starts=True)
             for parameter in block.parameters:
                 if isinstance(parameter.default, Computation):
-                    self.checker.check(parameter.default, replace(scope, values={}, numbers=self.numbers), starts=True)
+                    self.checker.check(
+                        parameter.default, replace(scope, values=dict(self.weights), numbers=self.numbers), starts=True
+                    )
 
     def encoder(self, encoder: Iterable[tuple[str, Computation]]) -> None:
         """Each value sees the inputs and the values before it."""
         later = {name: f"the encoder computes '{name}' later: move it before" for name in self.encoded}
-        scope = Scope(ENCODER, self.inputs, self.numbers, hidden=later)
+        scope = Scope(ENCODER, {**self.inputs, **self.weights}, self.numbers, hidden=later)
         for name, computation in encoder:
             self.checker.check(computation, scope, starts=len(self.inputs) <= 1)
             scope = scope.with_values({name: self.encoded[name]})
@@ -71,7 +77,12 @@ class Positions:
         self.checker.check(head, replace(self._outer(HEAD), states=self.count, one_state=single), starts=single)
 
     def _outer(self, section: str) -> Scope:
-        return Scope(section, {**self.inputs, **self.encoded}, self.numbers)
+        return Scope(section, {**self.inputs, **self.encoded, **self.weights}, self.numbers)
+
+    def _shadowed(self, name: str, span: Span) -> None:
+        related = [Related(self.weights[name], "the parameter of the model")]
+        message = f"'{name}' names a parameter of the model already and cannot name a parameter of a block"
+        self.checker.problems.add("E044", span, message, related=related)
 
     def _each(self, computations: Iterable[Computation | None], scope: Scope) -> None:
         checked: set[int] = set()

@@ -10,7 +10,9 @@ from collections.abc import Mapping as Map
 from dataclasses import dataclass, field, replace
 
 from deqc.diagnostics import Problems, Related, Span
+from deqc.ops import STEPS
 from deqc.ops.base import HEAD
+from deqc.ops.weights import NAME
 from deqc.spec.expressions import FIELDS
 from deqc.spec.expressions.tree import names
 from deqc.spec.model import Computation, Literal, Reference, Step
@@ -81,6 +83,9 @@ class Checker:
         for expression in expressions(step):
             for name in names(expression.tree):
                 self._number(name.name, name.member, name.span, scope)
+        pinned = step.arguments.get(NAME.name) if step.name in STEPS and NAME in STEPS[step.name].fields else None
+        if isinstance(pinned, Literal) and isinstance(pinned.value, str):
+            check_name(pinned.value, pinned.span, "a layer", self.problems, path=True)
         branching = self.placement.branches(step)
         inner = self._with_index(step, scope) if step.name == "repeat" else scope
         for computation in nested(step):

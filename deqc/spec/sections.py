@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from deqc.diagnostics import Problems, Related, Span
 from deqc.fields import Field, Kind
+from deqc.ops.weights import WEIGHT_FIELDS
 from deqc.spec.bounds import conform
-from deqc.spec.computations import computation
+from deqc.spec.computations import choice, computation
 from deqc.spec.expressions import Expression, evaluate
-from deqc.spec.model import Computation, Input, Module, Number, Shape
+from deqc.spec.model import Choice, Computation, Input, Module, Number, Shape, Weight
 from deqc.spec.names import check_module_name, check_name
 from deqc.spec.reader import Reader, is_scalar_expression
 from deqc.spec.tree import Entry, Mapping, Node, Scalar, Sequence
@@ -35,6 +36,34 @@ def inputs(section: Node | None, reader: Reader) -> tuple[Input, ...] | None:
         found.append(None if read is None else Input(entry.name, read, entry.key.span))
     whole = tuple(one for one in found if one is not None)
     return whole if len(whole) == len(found) else None
+
+
+def weights(section: Node | None, reader: Reader) -> tuple[Weight, ...]:
+    """The parameters of the model itself in order, those that could be read."""
+    found: list[Weight] = []
+    said = {one.name.removeprefix("weight_"): one for one in WEIGHT_FIELDS if one.name != "bias_init"}
+    for entry in section if isinstance(section, Mapping) else ():
+        check_name(entry.name, entry.key.span, "a parameter", reader.problems, path=True)
+        full = entry.value if isinstance(entry.value, Mapping) else None
+        node = entry.value if full is None else full.get("shape")
+        read = None if node is None else shape(node, "a parameter's shape", reader)
+        choices: dict[str, Choice] = {}
+        for name, one in said.items():
+            written = None if full is None else full.get(name)
+            chosen = (
+                None if written is None or _is_null(written) else choice(f"{entry.name}.{name}", one, written, reader)
+            )
+            if chosen is not None:
+                choices[name] = chosen
+        trainable = None if full is None else full.get("trainable")
+        learned = not (isinstance(trainable, Scalar) and trainable.value is False)
+        if read is not None:
+            found.append(Weight(entry.name, read, choices, learned, entry.key.span))
+    return tuple(found)
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.value is None
 
 
 def modules(section: Node | None, reader: Reader) -> dict[str, Module]:

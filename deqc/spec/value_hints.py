@@ -53,7 +53,7 @@ def _scalar(root: Mapping, path: Path, node: Scalar, message: str, choices: list
         near = did_you_mean(value, choices)
         if near is not None:
             return f"did you mean '{near}'?"
-        if "true, false" in message and value.lower() in _TRUTH:
+        if "true" in message and "false" in message and value.lower() in _TRUTH:
             return f"write `{_TRUTH[value.lower()]}`: in YAML 1.2 `{value}` is a word"
         if not node.plain and "number" in message and _NUMBER.match(value):
             return f"remove the quotes: {value} is a number, '{value}' is text"

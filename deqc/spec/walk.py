@@ -8,7 +8,7 @@ from deqc.fields import IDENTITY
 from deqc.ops import STEPS
 from deqc.ops.base import INCOMING
 from deqc.spec.expressions import Expression
-from deqc.spec.model import Argument, Branches, Computation, Literal, Reference, Sizes, Step
+from deqc.spec.model import Argument, Branches, Choice, Computation, Literal, Reference, Sizes, Step
 
 BROKEN = "?"  # the name of a step that could not be read; it stands only where an error has been reported
 
@@ -44,6 +44,9 @@ def in_argument(argument: Argument) -> Iterator[Expression]:
     elif isinstance(argument, Sizes):
         for item in argument.items:
             yield from in_argument(item)
+    elif isinstance(argument, Choice):
+        for option in argument.options.values():
+            yield from in_argument(option)
 
 
 def steps(computation: Computation) -> Iterator[Step]:

@@ -139,7 +139,7 @@ def test_different_meaning(one: str, other: str) -> None:
 def test_the_form_is_json_without_places() -> None:
     form = json.loads(canonical(good(single("[{linear: 4}]"))))
     assert form["deqc"] == 1
-    assert form["main_layers"] == [[["linear", {"out": 4, "bias": True}]]]
+    assert form["main_layers"] == [[["linear", {"out": 4, "bias": True, "transpose": False}]]]
     assert form["solver"]["method"] == "auto"
     assert form["adjoint"]["linear_solver"]["options"] == {"atol": 0.0, "max_steps": 32, "rtol": 0.001}
 

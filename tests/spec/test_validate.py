@@ -119,7 +119,8 @@ def test_unknown_keys_are_told_at_the_key() -> None:
 
 def test_without_a_guess_the_choice_is_shown() -> None:
     told = only(single("[{linear: {out: 4, colour: 3}}]"))
-    assert told.expected == "one of out, bias"
+    assert told.expected is not None
+    assert told.expected.startswith("one of out, bias, weight, ")
     assert told.hint is None
 
 
@@ -198,9 +199,6 @@ def test_positions_with_scales() -> None:
         (single("[tanh]", "adjoint: shine"), "shine"),
         (single("[tanh]", "adjoint: {linear_solver: cg}"), "cg"),
         (single("[tanh]", "kind: neural_ode"), "neural_ode"),
-        (single("[tanh]", "parameters: {W: [4, 4]}"), "parameters"),
-        (single("[{linear: {out: 4, weight_init: {normal: {std: 1}}}}]"), "weight_init"),
-        (single("[{linear: {weight: $W}}]"), "weight"),
         (single("[{relative_attention: {heads: 2}}]"), "relative_attention"),
     ],
 )

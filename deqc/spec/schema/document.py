@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from deqc import settings
 from deqc.ops import STEPS
+from deqc.ops.weights import WEIGHT_FIELDS
 from deqc.settings import LANGUAGE, MOST_SCALES, SECTIONS, Section
 from deqc.spec.schema import methods
-from deqc.spec.schema.leaves import Schema, by_type, described, leaf, listed, reference, refused, size
+from deqc.spec.schema.leaves import Schema, by_type, described, field, leaf, listed, reference, refused, size
 from deqc.spec.schema.steps import definitions
 
 _EACH = "Every scale gets this computation, with weights of its own."
@@ -178,6 +180,28 @@ def _blocks() -> Schema:
     return leaf("blocks", "a mapping of names to computations", type="object", additionalProperties=one)
 
 
+def _parameters() -> Schema:
+    shape = _shape("a parameter", 0)
+    said = {one.name.removeprefix("weight_"): one for one in WEIGHT_FIELDS if one.name != "bias_init"}
+    full = {
+        "properties": {
+            "shape": described(shape, "Its shape; `[]` is a single number.", examples=([64, 64], [])),
+            **{name: field("a parameter", replace(one, name=name)) for name, one in said.items()},
+            "trainable": described(
+                leaf("trainable", "true or false", type="boolean"),
+                "Whether it is learned; a buffer if not.",
+                True,
+            ),
+        },
+        "required": ["shape"],
+        "additionalProperties": False,
+    }
+    one = described(
+        by_type("object", full, shape), "A parameter of the model: its shape, or in full.", examples=([64, 64],)
+    )
+    return leaf("parameters", "a mapping of names to shapes", type="object", additionalProperties=one)
+
+
 def _modules() -> Schema:
     out = by_type(
         "string",
@@ -232,6 +256,7 @@ _SECTIONS = {
     "kind": lambda: leaf("kind", listed(settings.KINDS), enum=list(settings.KINDS)),
     "constants": _constants,
     "input": _inputs,
+    "parameters": _parameters,
     "modules": _modules,
     "blocks": _blocks,
     "encoder": _encoder,

@@ -7,10 +7,10 @@ leaf.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from deqc.fields import Field, Kind
+from deqc.fields import Field, Kind, Variant
 from deqc.spec.bounds import alternatives, forms
 
 Schema = dict[str, Any]
@@ -87,8 +87,61 @@ def _value(subject: str, one: Field, computed: bool) -> Schema:
             length = {"minItems": 2, **({} if one.branches is None else {"maxItems": one.branches})}
             items = reference("computation")
             return leaf(subject, f"a list of {count} computations", type="array", **length, items=items)
+        case Kind.VARIANT:
+            return _variants(subject, one)
         case Kind.VALUE:
             return reference("value")
+
+
+def fielded(
+    name: str,
+    text: str,
+    fields: Iterable[Field],
+    principal: str | None,
+    elsewhere: Sequence[str] = (),
+    rules: Schema | None = None,
+) -> Schema:
+    """What may follow a name: fields by name, or the principal one.
+
+    Of the required fields, those that `elsewhere` names are left to the further `rules`.
+    """
+    described_fields = {one.name: field(name, one) for one in fields}
+    if not described_fields:
+        return described(leaf(name, "written without fields", type="object", maxProperties=0), text, examples=({},))
+    named: Schema = {"properties": described_fields, "additionalProperties": False, **(rules or {})}
+    needed = [one.name for one in fields if one.required]
+    if required := [one for one in needed if one not in elsewhere]:
+        named["required"] = required
+    if principal is None:
+        return described(leaf(name, "written with its fields by name", type="object", **named), text)
+    others = [one for one in needed if one != principal]
+    missing = f"{name} needs {' and '.join(map(repr, others))} too"
+    return described(by_type("object", named, refused(missing) if others else described_fields[principal]), text)
+
+
+def _variants(subject: str, one: Field) -> Schema:
+    """One of several by its name, or `{name: options}`."""
+    every = listed(one.variants)
+    known = {name: _variant(v) for name, v in one.variants.items()}
+    full = leaf(
+        subject, f"one of {every}", minProperties=1, maxProperties=1, properties=known, additionalProperties=False
+    )
+    bare = leaf(subject, every, enum=[*one.variants, None])
+    for name, variant in one.variants.items():
+        if needed := [option.name for option in variant.fields if option.required]:
+            options = ", ".join(f"{option}: …" for option in needed)
+            bare = {
+                "if": {"const": name},
+                "then": refused(f"{name} is written `{{{name}: {{{options}}}}}`"),
+                "else": bare,
+            }
+    return by_type("object", full, bare)
+
+
+def _variant(variant: Variant) -> Schema:
+    """What may follow the variant's name."""
+    example = {one.name: (one.examples or _examples(one))[0] for one in variant.fields}
+    return {**fielded(variant.name, variant.summary, variant.fields, variant.principal), "examples": [example]}
 
 
 def _number(subject: str, one: Field, computed: bool) -> Schema:

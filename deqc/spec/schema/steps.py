@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from deqc.ops.base import Op
-from deqc.spec.schema.leaves import Schema, by_type, described, field, leaf, reference, refused
+from deqc.spec.schema.leaves import Schema, by_type, described, fielded, leaf, reference, refused
 
-_STEP = "a name, `$name` or a mapping of one name to its fields"
+_FORMS = "a name, `$name` or a mapping of one name to its fields"
 
 
 def definitions(steps: Mapping[str, Op]) -> Schema:
@@ -44,10 +44,10 @@ def definitions(steps: Mapping[str, Op]) -> Schema:
                 {
                     "minProperties": 1,
                     "maxProperties": 1,
-                    "properties": {name: step(steps[name]) for name in names},
+                    "properties": {name: _step(steps[name]) for name in names},
                     "additionalProperties": reference("argument"),
                 },
-                leaf("a step", _STEP, type="string", examples=_bare(steps)),
+                leaf("a step", _FORMS, type="string", examples=_bare(steps)),
             ),
             "One step: a name (`tanh`), a value (`$x`), or a name with its fields (`{linear: 64}`).",
             examples=("tanh", {"linear": 64}, "$x"),
@@ -65,23 +65,15 @@ def definitions(steps: Mapping[str, Op]) -> Schema:
     }
 
 
-def step(op: Op) -> Schema:
-    """What may follow the op's name: its fields by name, or its principal field."""
-    fields = {one.name: field(op.name, one) for one in op.fields}
-    named: Schema = {"properties": fields, "additionalProperties": False}
-    required = [one.name for one in op.fields if one.required]
-    if required:
-        named["required"] = required
-    principal = op.principal
-    if not op.fields:
-        return described(
-            leaf(op.name, "written without fields", type="object", maxProperties=0), op.summary, examples=({},)
-        )
-    if principal is None:
-        return described(leaf(op.name, "written with its fields by name", type="object", **named), op.summary)
-    others = [name for name in required if name != principal]
-    short = refused(f"{op.name} needs {' and '.join(map(repr, others))} too") if others else fields[principal]
-    return described(by_type("object", named, short), op.summary)
+def _step(op: Op) -> Schema:
+    """What may follow the op's name; a weight from elsewhere brings sizes that are not written beside it."""
+    if not op.source:
+        return fielded(op.name, op.summary, op.fields, op.principal)
+    needed = [one.name for one in op.fields if one.required and one.name in op.instead]
+    text = f"Follows from {op.source}, and is not written beside it."
+    both = {name: described(refused(f"{op.name} takes {name} or {op.source}, not both"), text) for name in op.instead}
+    either = {"if": {"required": [op.source]}, "then": {"properties": both}, "else": {"required": needed}}
+    return fielded(op.name, op.summary, op.fields, op.principal, needed, either)
 
 
 def _bare(steps: Mapping[str, Op]) -> list[str]:
