@@ -80,7 +80,7 @@ class Normalize(Op):
         """The definition."""
         dim = attributes["dim"]
         dim = dim + bool(attributes.get("batched", True)) if dim >= 0 else dim
-        return tensors[0] / tensors[0].square().sum(dim, keepdim=True).sqrt().clamp(min=SMALLEST)
+        return tensors[0] / torch.linalg.vector_norm(tensors[0], dim=dim, keepdim=True).clamp(min=SMALLEST)
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """`F.normalize(x, dim=-1)`."""

@@ -117,6 +117,8 @@ class _Maker:
         linear = {"linear": {"out": to[-1], "bias": own}}
         if of == () or to == ():
             raise ValueError("scalars only broadcast")
+        if len(of) == len(to) == 2 and of[1] == to[1] and self.chance(0.7 if of[0] != to[0] else 0.2):
+            return [{"conv1d": {"out": to[0], "kernel": pick([1, 3]), "bias": own}}]
         if len(of) == len(to) and of[:-1] == to[:-1] and len(of) < 3:
             return [linear]
         if len(of) == len(to) == 3:
@@ -132,7 +134,9 @@ class _Maker:
                     ]
                 )
             if to[1] == 2 * of[1] and to[2] == 2 * of[2]:
-                return [{"conv2d": conv}, {"upsample": pick([2, {"factor": 2, "mode": "bilinear"}])}]
+                up = {"out": to[0], "kernel": 4, "stride": 2, "padding": 1, "bias": own}
+                upsample = {"upsample": pick([2, {"factor": 2, "mode": "bilinear"}])}
+                return pick([[{"conv2d": conv}, upsample], [{"conv_transpose2d": up}]])
         if len(of) == 3 and len(to) == 1 and self.chance(0.5):
             return ["global_avg_pool", linear]
         chain: list[Step] = ["flatten"] if len(of) > 1 else []
@@ -185,7 +189,12 @@ class _Maker:
                 "scalar",
                 "cell",
                 "twice",
+                "bilinear",
+                "normalize",
+                "reduce",
+                "detach",
             ]
+            kinds += ["attention", "matmul", "turn", "waves"] if len(shape) == 2 else []
         kind = pick(kinds)
         self.depth += 1
         try:
@@ -230,6 +239,37 @@ class _Maker:
                 case "norm":
                     norms: list[Step] = ["layer_norm", "rms_norm", {"layer_norm": False}]
                     return [pick([*norms, {"group_norm": pick([1, 2])}] if len(shape) == 3 else norms), {"times": 0.3}]
+                case "normalize":
+                    return [{"plus": 0.3}, {"normalize": self.random.randrange(len(shape))}, {"times": 0.5}]
+                case "bilinear":
+                    factors = [self.branch(shape), self.branch(shape)]
+                    return [{"bilinear": {"of": factors, "out": shape[-1], "bias": pick([True, False])}}, "tanh"]
+                case "reduce":
+                    dim = self.random.randrange(len(shape))
+                    reduce = {"op": pick(["sum", "mean", "max", "min"]), "dim": dim, "keep": True}
+                    name = self.name("a")
+                    spread = [{"reduce": reduce}, {"expand": f"${name}"}]
+                    return [*self.steps(shape, 1), {"as": name}, {"sum": ["identity", spread]}, "tanh"]
+                case "detach":
+                    return [{"sum": [["detach", "sin"], self.branch(shape)]}, {"times": 0.5}]
+                case "attention":
+                    heads = pick([h for h in (1, 2, 3) if shape[1] % h == 0])
+                    fields = {n: self.branch(shape) for n in ("query", "key", "value") if self.chance(0.5)}
+                    return [{"attention": {"heads": heads, "causal": pick([True, False]), **fields}}]
+                case "matmul":
+                    side = pick(["left", "right"])
+                    aside = [{"permute": [1, 0]}] if side == "right" else []
+                    square = {"matmul": {"right": "identity", "transpose": True}}
+                    other = [*self.steps(shape, 1), *aside, square, "tanh"]
+                    return [{"matmul": {side: other, "transpose": pick([True, False])}}, {"times": 0.2}]
+                case "turn":
+                    turned = (shape[1], shape[0])
+                    return [{"permute": [1, 0]}, *self.steps(turned, 1), {"permute": [1, 0]}]
+                case "waves":
+                    order = pick(["ascending", "descending"])
+                    even = shape[1] + shape[1] % 2
+                    cut = [{"slice": {"stop": shape[1]}}] if even > shape[1] else []
+                    return [{"sum": ["identity", [{"sinusoidal": {"out": even, "order": order}}, *cut]]}]
                 case "mask":
                     return [{"variational_dropout": 0.3}]
                 case "scalar":
