@@ -247,7 +247,6 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
     "step": _words(
         """
         embedding relative_attention
-        fourier_features
         """
     ),
     "step.option": _words(""),

@@ -186,15 +186,19 @@ class Chains:
     def _tensors(self, op: Op, layer: Layer, step: Step, path: str, holds: bool, x: Type, scope: Scope) -> list[Node]:
         """The tensors of a layer, which is registered with what the step says of them."""
         choices = self._said_of(step, [name for name, _ in layer.parameters])
-        tensors = Tensors(self.builder, path, step.span)
+        tensors = Tensors(self.builder, path, step.span, layer.buffer)
         made = []
         for name, shape in layer.parameters:
             told = said(choices, name, x, scope, self.problems)
-            if told.init is None and layer.bound is not None:
-                told = replace(told, init=("uniform", {"low": -layer.bound, "high": layer.bound}))
+            if told.init is None:
+                told = replace(told, init=layer.init)
             made.append(tensors.make(name, shape, told, f"{op.name}'s {name}"))
-        alone = tuple((name, shape, False) for name, shape in layer.parameters) if layer.constructor is None else ()
-        self._register(LayerUse(path, layer.constructor, alone, tuple(tensors.setups)), step, holds)
+        alone = tuple((name, shape, layer.buffer) for name, shape in layer.parameters)
+        self._register(
+            LayerUse(path, layer.constructor, alone if layer.constructor is None else (), tuple(tensors.setups)),
+            step,
+            holds,
+        )
         return made
 
     def _said_of(self, step: Step, tensors: list[str]) -> dict[str, Choice]:

@@ -34,7 +34,8 @@ class Layer:
 
     constructor: str | None  # None: torch has none, the parameters stand alone
     parameters: tuple[tuple[str, tuple[int, ...]], ...]
-    bound: float | None = None  # without a constructor: tensors start uniform between it and its negative
+    init: tuple[str, Mapping[str, Any]] | None = None  # without a constructor: how tensors start
+    buffer: bool = False  # without a constructor: whether tensors are not learned
 
 
 class Value(Protocol):
@@ -134,6 +135,11 @@ def spatial(attributes: Attributes, name: str, rank: int) -> tuple[int, ...]:
 def short(sizes: tuple[int, ...]) -> int | tuple[int, ...]:
     """The numbers as torch also takes them: one where all are equal."""
     return sizes[0] if len(set(sizes)) == 1 else sizes
+
+
+def within(bound: float) -> tuple[str, Mapping[str, Any]]:
+    """A start uniform between a number and its negative."""
+    return "uniform", {"low": -bound, "high": bound}
 
 
 def reduced(make: Make, g: Any, to: Type) -> Any:

@@ -12,7 +12,7 @@ from math import prod, sqrt
 from typing import Any, ClassVar
 
 from deqc.fields import Field, Kind
-from deqc.ops.base import GIVEN, INCOMING, Attributes, Layer, Make, Op, ShapeError, Value, short, spatial
+from deqc.ops.base import GIVEN, INCOMING, Attributes, Layer, Make, Op, ShapeError, Value, short, spatial, within
 from deqc.ops.code import Code, call, literal
 from deqc.ops.shapes import AXES, channelled
 from deqc.ops.weights import NAME, WEIGHT_FIELDS
@@ -167,7 +167,7 @@ class Convolutional(Op):
         if len(types) > 1:
             fan_in = self._fits(types[1], channels, groups)
             out = self.channels_of(attributes, types[1])
-            return Layer(None, (("bias", (out,)),), 1 / sqrt(fan_in)) if bias else None
+            return Layer(None, (("bias", (out,)),), within(1 / sqrt(fan_in))) if bias else None
         out = attributes["out"]
         if channels % groups or out % groups:
             raise ShapeError(

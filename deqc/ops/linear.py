@@ -7,7 +7,7 @@ from math import sqrt
 from typing import Any
 
 from deqc.fields import Field, Kind
-from deqc.ops.base import GIVEN, INCOMING, Attributes, Layer, Make, Op, ShapeError, Value
+from deqc.ops.base import GIVEN, INCOMING, Attributes, Layer, Make, Op, ShapeError, Value, within
 from deqc.ops.code import Code, call, matmul, method
 from deqc.ops.weights import NAME, WEIGHT_FIELDS
 from deqc.types import Type, show
@@ -91,7 +91,7 @@ class Linear(Op):
         n, bias = x.shape[-1], attributes["bias"]
         if given:
             out = _outputs(n, given[0], attributes["transpose"])
-            return Layer(None, (("bias", (out,)),), 1 / sqrt(n)) if bias else None
+            return Layer(None, (("bias", (out,)),), within(1 / sqrt(n))) if bias else None
         if attributes["transpose"]:
             raise ShapeError("transpose goes with a weight from elsewhere", "`weight: $name` beside it")
         out = attributes["out"]

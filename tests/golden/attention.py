@@ -178,7 +178,7 @@ def _causal(scores: Tensor) -> Tensor:
 
 
 def _sinusoidal(x: Tensor, length: int, out: int, descending: bool = False) -> Tensor:
-    """(length, out): sines, then cosines, of the position at frequencies 10000^(-2k / out); x gives dtype and device."""
+    """(length, out), as x is: sines, then cosines, of the position at frequencies 10000^(-2k / out)."""
     positions = torch.arange(length, dtype=x.dtype, device=x.device)
     angles = torch.outer(
         positions.flip(0) if descending else positions,

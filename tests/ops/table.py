@@ -419,6 +419,30 @@ BILINEAR = [
     ),
 ]
 
+
+def _fourier(p: Params, h: Tensor, path: str = "fourier_features") -> Tensor:
+    angles = 2 * math.pi * F.linear(h, p[f"{path}.weight"])
+    return torch.cat([angles.sin(), angles.cos()], -1)
+
+
+FOURIER = [
+    Row("fourier_features", "{fourier_features: 4}", (3,), (4,), lambda p, h, x: _fourier(p, h)),
+    Row(
+        "fourier_features",
+        "{fourier_features: {out: 6, sigma: 0.1, trainable: true}}",
+        (2, 3),
+        (2, 6),
+        lambda p, h, x: _fourier(p, h),
+    ),
+    Row(
+        "fourier_features",
+        "{sum: [identity, [$x, {fourier_features: {out: 4, sigma: 10}}]]}",
+        (4,),
+        (4,),
+        lambda p, h, x: h + _fourier(p, x, "sum.1.fourier_features"),
+    ),
+]
+
 CONVOLUTIONS = [
     _conv("out: 3, kernel: 3", nn.Conv2d(4, 3, 3, padding=1), (3, 5, 6)),
     _conv("out: 3, kernel: 1", nn.Conv2d(4, 3, 1), (3, 5, 6)),
@@ -786,6 +810,7 @@ ROWS: list[Row] = [
     *SINUSOIDS,
     *LINEAR,
     *BILINEAR,
+    *FOURIER,
     *CONVOLUTIONS,
     *MATRICES,
     *ATTENTION,

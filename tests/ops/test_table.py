@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from deqc.explain import explain
 from deqc.ops import OPS, STEPS
 from tests.ops.compiled import PASSES, Compiled, build, gap
 from tests.ops.table import OUTSIDE, ROWS, Outside, Row
@@ -257,3 +258,24 @@ solver: picard
     assert abs(float((u0 != 0).double().mean()) - keep) < 0.02
     assert abs(float(u0[u0 != 0].mean())) < 0.05
     assert abs(float(u0[u0 != 0].std()) - 1) < 0.03
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+def test_frequencies_are_drawn_once(trainable: bool) -> None:
+    case = build(f"""
+deqc: 1
+name: Fourier
+input: {{x: [3]}}
+encoder: {{e: {{fourier_features: {{out: 4000, sigma: 5, trainable: {str(trainable).lower()}}}}}}}
+scale: [2]
+main_layers: {{sum: [[sin, {{times: 0.5}}], [$e, {{linear: 2}}]]}}
+solver: picard
+""")
+    path = "encoder.e.fourier_features.weight"
+    assert (path in dict(case.model.named_parameters())) == trainable
+    assert path in case.model.state_dict()
+    made = case.module.Fourier()  # `build` draws parameters anew
+    weight = made.get_parameter(path) if trainable else made.get_buffer(path)
+    assert weight.shape == (2000, 3)
+    assert abs(float(weight.std()) - 5) < 0.2
+    assert ("buffer" in explain(case.compilation)) != trainable
