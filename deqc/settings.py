@@ -246,7 +246,7 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
     "linear_solver": _words("neumann broyden limited_memory_broyden bicgstab cg forward_backward peaceman_rachford"),
     "step": _words(
         """
-        embedding relative_attention
+        embedding
         """
     ),
     "step.option": _words(""),

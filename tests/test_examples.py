@@ -20,7 +20,14 @@ from tests.properties import Case, Outputs
 
 FOLDER = Path(__file__).resolve().parents[1] / "examples/specs"
 SPECS = sorted(path.stem for path in FOLDER.glob("*.yaml"))
-LARGE = ("conv", "digits", "multiscale_conv", "reduced_state")  # too many numbers for every derivative at every test
+LARGE = (
+    "attention",
+    "conv",
+    "digits",
+    "multiscale_conv",
+    "reduced_state",
+    "transformer",
+)  # too many numbers for every derivative at every test
 EVERY_DERIVATIVE = ("gradcheck", "gradgradcheck", "batched_second_derivatives", "third_order", "transforms")
 
 # What a spec itself gives up: an absolute tolerance of the adjoint makes gradients depend on the loss's scale, and

@@ -37,6 +37,8 @@ _COMMON = {
     "split_heads": "heads",
     "join_heads": "joined",
     "causal": "scores",
+    "by_key": "scores",
+    "by_distance": "g",
     "expand": "spread",
     "permute": "turned",
     "random": "noise",

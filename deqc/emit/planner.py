@@ -10,7 +10,7 @@ from math import prod
 from deqc.adjoint import Adjoint
 from deqc.emit.block import Block, layer_code, module_code
 from deqc.emit.equation import equation, shapes
-from deqc.emit.layout import statement
+from deqc.emit.layout import WIDTH, statement
 from deqc.emit.naming import Namer, field_names, origin, wish
 from deqc.emit.plan import (
     AdjointPlan,
@@ -36,6 +36,7 @@ IN_METHODS = frozenset(
     {"self", "z", "f", "F", "torch", "nn", "equilibrium", "pack", "unpack", "Weights", "Encoded", "Output"}
 )
 MARKS = (("_derivative", "d_"), ("_scale", "s_"))  # how what a rule reads is called after the value it belongs to
+PADDING = frozenset({"_rows", "_by_key", "_by_distance"})  # functions of the module that call F.pad
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class _Planner:
             single=len(program.scales) == 1,
             size=program.size,
             images=any(len(s.shape) == 3 for s in program.scales),
-            weights=tuple(Member(self.fields[n], _comment(n)) for n in program.boundary),
+            weights=tuple(Member(self.fields[n], _comment(n, self.fields[n])) for n in program.boundary),
             f=f,
             derivatives=derivatives,
             sections=sections,
@@ -129,7 +130,7 @@ class _Planner:
             start_reads_inputs=bool(program.start and self._reads_inputs((program.start,))),
             modules=tuple(self.identity.modules),
             called=called_modules(program),
-            functional=bool(re.search(r"(?<![\w.])F\.", code)) or "_rows" in self.functions,
+            functional=bool(re.search(r"(?<![\w.])F\.", code)) or not self.functions.isdisjoint(PADDING),
             convolution_gradients="torch.nn.grad." in "\n".join(self.texts),
             functions=tuple(sorted(self.functions)),
             autograd_rules="_pull" in self.functions,
@@ -317,7 +318,8 @@ def _size(node: Node) -> int:
     return prod(node.type.shape)
 
 
-def _comment(node: Node) -> str:
+def _comment(node: Node, name: str) -> str:
+    """Shape and origin beside a field, as far as they fit on its line."""
     parts: Iterable[str] = ("" if node.op == "parameters" else str(node.type), origin(node))
     text = ", ".join(p for p in parts if p)
-    return text if len(text) <= 72 else str(node.type)
+    return text if len(text) <= min(72, WIDTH - len(f"    {name}: Tensor  # ")) else str(node.type)

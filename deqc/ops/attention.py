@@ -12,7 +12,7 @@ from typing import Any
 
 from deqc.fields import IDENTITY, Field, Kind
 from deqc.ops.base import Attributes, Make, Op, ShapeError, Value
-from deqc.ops.code import Code, call, literal, method
+from deqc.ops.code import Code, call, method
 from deqc.types import Type, show
 
 
@@ -23,6 +23,7 @@ class SplitHeads(Op):
     summary = "[length, heads · d] as [heads, length, d]."
     step = False
     rows = False
+    function = "_heads"
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
         """Heads in front."""
@@ -38,9 +39,8 @@ class SplitHeads(Op):
         return torch.stack(tensors[0].chunk(attributes["heads"], -1), -3)
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
-        """`x.unflatten(-1, (heads, d)).transpose(-3, -2)`."""
-        heads = method(operands[0], "unflatten", -1, literal((result.shape[0], result.shape[2])))
-        return method(heads, "transpose", -3, -2)
+        """`_heads(x, heads)`."""
+        return call("_heads", operands[0], result.shape[0])
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
         """Side by side again."""
@@ -78,25 +78,48 @@ class JoinHeads(Op):
 
 
 class Causal(Op):
-    """-inf where a key comes after the query, so that its weight is 0."""
+    """-inf where a key comes after the query, so that its weight is 0; the last key is that of the last query.
+
+    With a window, also where it comes so many places before the query, or more.
+    """
 
     name = "causal"
-    summary = "Scores of attention with -inf where a key comes after the query."
+    summary = "Scores of attention with -inf where a key comes after the query, or too long before it."
     step = False
     rows = False
     function = "_causal"
 
     def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
-        """Above the diagonal."""
-        return tensors[0] + torch.full_like(tensors[0], -torch.inf).triu(1)
+        """By the distance of query and key."""
+        x, window = tensors[0], attributes["window"]
+        length, keys = x.shape[-2:]
+        distance = torch.arange(length)[:, None] + keys - length - torch.arange(keys)
+        hidden = (distance < 0) | (distance >= (keys if window is None else window))
+        return x.masked_fill(hidden.to(x.device), -torch.inf)
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """`_causal(scores)`."""
-        return call("_causal", *operands)
+        window = {} if attributes["window"] is None else {"window": attributes["window"]}
+        return call("_causal", *operands, **window)
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
         """G, in which softmax has put zeros there."""
         return (g,)
+
+
+def fit(what: str, heads: int, q: Type, k: Type, v: Type) -> None:
+    """Raises ShapeError where queries, keys and values do not go together."""
+    for name, one in (("query", q), ("key", k), ("value", v)):
+        if one.rank != 2:
+            raise ShapeError(f"{what} with a {name} of shape {show(one.shape)}", "[length, features]")
+        if one.shape[1] % heads:
+            expected = f"a divisor of {one.shape[1]}"
+            raise ShapeError(f"{what} with {heads} heads on a {name} of {one.shape[1]} features", expected)
+    if q.shape[1] != k.shape[1]:
+        message = f"{what} of a query of shape {show(q.shape)} to keys of {show(k.shape)}"
+        raise ShapeError(message, "as many features in both")
+    if k.shape[0] != v.shape[0]:
+        raise ShapeError(f"{what} with keys of shape {show(k.shape)} and values of {show(v.shape)}", "as many of each")
 
 
 class Attention(Op):
@@ -143,28 +166,13 @@ class Attention(Op):
             added = mask[0] if heads == 1 else make("reshape", mask[0], shape=(1, *mask[0].type.shape))
             scores = make("sum", scores, added)
         if attributes["causal"]:
-            scores = make("causal", scores)
+            scores = make("causal", scores, window=None)
         y = make("matmul", make("softmax", scores, dim=-1, hint="attention"), v, turn_a=False, turn_b=False)
         return make("join_heads", y) if heads > 1 else y
 
     def _fit(self, heads: int, causal: bool, q: Type, k: Type, v: Type, mask: Type | None = None) -> None:
         """Raises ShapeError where the values do not go together."""
-        for name, one in (("query", q), ("key", k), ("value", v)):
-            if one.rank != 2:
-                raise ShapeError(f"attention with a {name} of shape {show(one.shape)}", "[length, features]")
-            if one.shape[1] % heads:
-                raise ShapeError(
-                    f"attention with {heads} heads on a {name} of {one.shape[1]} features",
-                    f"a divisor of {one.shape[1]}",
-                )
-        if q.shape[1] != k.shape[1]:
-            raise ShapeError(
-                f"attention of a query of shape {show(q.shape)} to keys of {show(k.shape)}", "as many features in both"
-            )
-        if k.shape[0] != v.shape[0]:
-            raise ShapeError(
-                f"attention with keys of shape {show(k.shape)} and values of {show(v.shape)}", "as many of each"
-            )
+        fit("attention", heads, q, k, v)
         if causal and q.shape[0] != k.shape[0]:
             raise ShapeError(f"causal attention of {q.shape[0]} queries to {k.shape[0]} keys", "as many of each")
         if mask is not None and mask.shape != (q.shape[0], k.shape[0]):

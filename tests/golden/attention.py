@@ -57,10 +57,9 @@ def f(z: Tensor, w: Weights) -> Tensor:
     """One application of the map, (B, 384) -> (B, 384)."""
     normed = F.rms_norm(z.reshape(-1, 12, 32) + w.inject, (32,), None, 1e-05)
     p = F.linear(normed, w.main, w.main_bias)
-    scaled = 0.35355339059327373 * p[..., :32].unflatten(-1, (4, 8)).transpose(-3, -2)
-    scores = _causal(scaled @ p[..., 32:64].unflatten(-1, (4, 8)).transpose(-3, -2).mT)
-    p_1 = torch.softmax(scores, -1) @ p[..., 64:96].unflatten(-1, (4, 8)).transpose(-3, -2)
-    p_1_1 = F.linear(p_1.transpose(-3, -2).flatten(-2), w.main_0_residual_linear_weight, w.main_0_residual_linear_bias)
+    p_1 = (0.35355339059327373 * _heads(p[..., :32], 4)) @ _heads(p[..., 32:64], 4).mT
+    joined = (torch.softmax(_causal(p_1), -1) @ _heads(p[..., 64:96], 4)).transpose(-3, -2).flatten(-2)
+    p_1_1 = F.linear(joined, w.main_0_residual_linear_weight, w.main_0_residual_linear_bias)
     normed_1 = F.rms_norm(normed + 0.5 * p_1_1, (32,), None, 1e-05)
     p_2 = F.linear(normed_1, w.main_0_residual_1_linear_weight, w.main_0_residual_1_linear_bias)
     p_3 = F.linear(F.gelu(p_2), w.main_0_residual_1_linear_1_weight, w.main_0_residual_1_linear_1_bias)
@@ -90,9 +89,9 @@ def linearize(z: Tensor, w: Weights) -> Linearization:
     total = z.reshape(-1, 12, 32) + w.inject
     normed = F.rms_norm(total, (32,), None, 1e-05)
     p = F.linear(normed, w.main, w.main_bias)
-    heads = p[..., 32:64].unflatten(-1, (4, 8)).transpose(-3, -2)
-    heads_1 = p[..., 64:96].unflatten(-1, (4, 8)).transpose(-3, -2)
-    scaled = 0.35355339059327373 * p[..., :32].unflatten(-1, (4, 8)).transpose(-3, -2)
+    heads = _heads(p[..., 32:64], 4)
+    heads_1 = _heads(p[..., 64:96], 4)
+    scaled = 0.35355339059327373 * _heads(p[..., :32], 4)
     attention = torch.softmax(_causal(scaled @ heads.mT), -1)
     joined = (attention @ heads_1).transpose(-3, -2).flatten(-2)
     p_1 = F.linear(joined, w.main_0_residual_linear_weight, w.main_0_residual_linear_bias)
@@ -124,7 +123,7 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     g_total_2 = _rms_norm_pull(u.reshape(-1, 12, 32), at.n_total_2, at.s_total_2)
     g = ((g_total_2 @ w.main_0_residual_1_linear_1_weight) * at.d_p_2) @ w.main_0_residual_1_linear_weight
     g_total_1 = _rms_norm_pull(g_total_2 + g, at.n_total_1, at.s_total_1)
-    g_p = ((0.5 * g_total_1) @ w.main_0_residual_linear_weight).unflatten(-1, (4, 8)).transpose(-3, -2)
+    g_p = _heads((0.5 * g_total_1) @ w.main_0_residual_linear_weight, 4)
     g_attention = g_p @ at.heads_1.mT
     g_scores = at.attention * (g_attention - (g_attention * at.attention).sum(-1, keepdim=True))
     g_part = (0.35355339059327373 * (g_scores @ at.heads)).transpose(-3, -2).flatten(-2)
@@ -146,7 +145,7 @@ def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
     g_p_2 = (g_total_2 @ w.main_0_residual_1_linear_1_weight) * at.d_p_2
     g_total_1 = _rms_norm_pull(g_total_2 + g_p_2 @ w.main_0_residual_1_linear_weight, at.n_total_1, at.s_total_1)
     g_p_1 = 0.5 * g_total_1
-    g_p = (g_p_1 @ w.main_0_residual_linear_weight).unflatten(-1, (4, 8)).transpose(-3, -2)
+    g_p = _heads(g_p_1 @ w.main_0_residual_linear_weight, 4)
     g_attention = g_p @ at.heads_1.mT
     g_scores = at.attention * (g_attention - (g_attention * at.attention).sum(-1, keepdim=True))
     g_part = (0.35355339059327373 * (g_scores @ at.heads)).transpose(-3, -2).flatten(-2)
@@ -171,10 +170,17 @@ def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
     )
 
 
-def _causal(scores: Tensor) -> Tensor:
-    """The scores, -inf where a key comes after the query."""
-    after = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
-    return scores.masked_fill(after, -math.inf)
+def _heads(x: Tensor, heads: int) -> Tensor:
+    """(..., length, heads * d) -> (..., heads, length, d)."""
+    return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads).transpose(-3, -2)
+
+
+def _causal(scores: Tensor, window: int | None = None) -> Tensor:
+    """The scores, -inf where a key comes after its query, or `window` places before; the last two belong together."""
+    places = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device)
+    last = scores.shape[-1] - scores.shape[-2]
+    hidden = places.triu(last + 1) if window is None else places.triu(last + 1) | places.tril(last - window)
+    return scores.masked_fill(hidden, -math.inf)
 
 
 def _sinusoidal(x: Tensor, length: int, out: int, descending: bool = False) -> Tensor:

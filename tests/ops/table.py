@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -582,6 +583,58 @@ ATTENTION = [
 ]
 
 
+def _relative(p: Params, h: Tensor, x: Tensor, causal: bool = True, window: int = 99) -> Tensor:
+    """One query, key and head after the other; keys and distances are rows of x, biases its last two rows."""
+    q, (k, r, biases) = h, x.split([3, x.shape[1] - 5, 2], 1)
+    u, w = biases.unbind(1)
+    length, keys, out = h.shape[1], 3, torch.zeros_like(h)
+    for head in (slice(0, 2), slice(2, 4)):
+        for i in range(length):
+            seen = range(keys) if not causal else [j for j in range(keys) if 0 <= i + keys - length - j < window]
+            scores = [
+                (
+                    ((q[:, i, head] + u[:, head]) * k[:, j, head]).sum(1)
+                    + ((q[:, i, head] + w[:, head]) * r[:, keys - 1 - (i + keys - length - j), head]).sum(1)
+                )
+                / math.sqrt(2)
+                for j in seen
+            ]
+            weights = torch.softmax(torch.stack(scores, 1), 1)
+            value = (weights[:, :, None] * k[:, seen].tanh()[:, :, head]).sum(1)
+            out = torch.cat(
+                [
+                    out[:, :i],
+                    torch.cat([out[:, i : i + 1, : head.start], value[:, None], out[:, i : i + 1, head.stop :]], 2),
+                    out[:, i + 1 :],
+                ],
+                1,
+            )
+    return out
+
+
+def _relative_row(options: str, length: int, rows: int, **seen: Any) -> Row:
+    x = 3 + rows + 2
+    stretches = {"key": (0, 3), "positions": (3, 3 + rows)}
+    fields = [f"{n}: [$x, {{slice: {{dim: 0, start: {a}, stop: {b}}}}}]" for n, (a, b) in stretches.items()]
+    fields.append("value: [$x, {slice: {dim: 0, stop: 3}}, tanh]")
+    for name, at in (("content_bias", x - 2), ("position_bias", x - 1)):
+        fields.append(f"{name}: [$x, {{slice: {{dim: 0, start: {at}, stop: {at + 1}}}}}, {{reshape: [2, 2]}}]")
+    step = f"{{relative_attention: {{heads: 2, query: identity, {', '.join(fields)}{options}}}}}"
+    return Row(
+        "relative_attention", step, (length, 4), (length, 4), lambda p, h, x: _relative(p, h, x, **seen), x=(x, 4)
+    )
+
+
+RELATIVE = [
+    _relative_row("", 3, 3),
+    _relative_row("", 2, 3),
+    _relative_row(", window: 2", 3, 3, window=2),
+    _relative_row(", window: 1", 2, 3, window=1),
+    _relative_row(", causal: false", 3, 5, causal=False),
+    _relative_row(", causal: false", 2, 4, causal=False),
+]
+
+
 def _left(p: Params, h: Tensor) -> Tensor:
     return F.linear(h, p["matmul.left.linear.weight"], p["matmul.left.linear.bias"])
 
@@ -814,6 +867,7 @@ ROWS: list[Row] = [
     *CONVOLUTIONS,
     *MATRICES,
     *ATTENTION,
+    *RELATIVE,
     *OTHER_CONVOLUTIONS,
     *NORMALISATIONS,
     *RESAMPLING,
