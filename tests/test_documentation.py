@@ -80,7 +80,9 @@ def test_the_example_of_a_step_is_right(name: str) -> None:
     found = []
     for shape in ("[8]", "[64]", "[4, 8]", "[8, 8]", "[8, 8, 8]", "[1, 28, 28]", "[2, 4, 4, 4]"):
         section = f"init: [{step}]" if place == "init" else f"encoder: {{v: [$x, {step}]}}"
-        spec = f"deqc: 1\nname: M\ninput: {{x: {shape}}}\nscale: [4]\n{section}\nmain_layers: [{{linear: 4}}]\n"
+        weights = "parameters: {content_bias: [8, 8], position_bias: [8, 8]}"
+        head = f"deqc: 1\nname: M\ninput: {{x: {shape}}}\n{weights}\nscale: [4]"
+        spec = f"{head}\n{section}\nmain_layers: [{{linear: 4}}]\n"
         found.append([one for one in deqc.check(spec) if one.severity is Severity.ERROR])
     assert [] in found, found[0]
 

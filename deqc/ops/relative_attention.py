@@ -91,7 +91,7 @@ class RelativeAttention(Op):
             "positions",
             "A row for each distance, the largest first: [keys, d] for the distances keys - 1 to 0, as of a projected "
             "descending `sinusoidal`; without causal [keys + length - 1, d], down to 1 - length.",
-            ["$positions", {"linear": 64}],
+            [{"sinusoidal": {"out": 64, "order": "descending"}}, {"linear": 64}],
         ),
         _computation(
             "content_bias", "u, added to the query where it meets a key: [heads, d / heads].", "$content_bias"
