@@ -22,11 +22,11 @@ class Flatten(View):
 
     def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
         """Flatten behind the batch."""
-        return tensors[0].flatten(1)
+        return tensors[0].flatten(int(attributes.get("batched", True)))
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """`x.flatten(1)`."""
-        return method(operands[0], "flatten", 1)
+        return method(operands[0], "flatten", *([1] if result.batched else []))
 
 
 OP = Flatten()

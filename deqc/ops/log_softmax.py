@@ -48,7 +48,8 @@ class LogSoftmax(Op):
     def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
         """The definition."""
         dim = attributes["dim"]
-        return tensors[0] - torch.logsumexp(tensors[0], dim + 1 if dim >= 0 else dim, keepdim=True)
+        batched = bool(attributes.get("batched", True))
+        return tensors[0] - torch.logsumexp(tensors[0], dim + batched if dim >= 0 else dim, keepdim=True)
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """`torch.log_softmax(x, -1)`."""

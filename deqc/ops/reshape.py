@@ -38,7 +38,8 @@ class Reshape(View):
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """`x.reshape(x.shape[0], 1, 28, 28)`."""
         if not result.batched:
-            return method(operands[0], "view", *(literal(n) for n in result.shape))
+            sizes = tuple(literal(n) for n in result.shape)
+            return method(operands[0], "view", *(sizes or (literal(()),)))
         if len(result.shape) == 1 and result.size > 1:  # a scalar has no axis to flatten
             return method(operands[0], "flatten", 1)
         return method(

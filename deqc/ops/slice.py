@@ -49,7 +49,7 @@ class Slice(Op):
     def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
         """narrow, on the axis counted from the end."""
         x, dim = tensors[0], attributes["dim"]
-        dim = dim + 1 if dim >= 0 else dim
+        dim = dim + bool(attributes.get("batched", True)) if dim >= 0 else dim
         stop = x.shape[dim] if attributes["stop"] is None else attributes["stop"]
         return x.narrow(dim, attributes["start"], stop - attributes["start"])
 

@@ -50,7 +50,7 @@ class Softmax(Op):
     def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
         """torch.softmax."""
         dim = attributes["dim"]
-        return torch.softmax(tensors[0], dim + 1 if dim >= 0 else dim)
+        return torch.softmax(tensors[0], dim + bool(attributes.get("batched", True)) if dim >= 0 else dim)
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """`torch.softmax(x, -1)`."""
