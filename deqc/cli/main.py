@@ -7,6 +7,7 @@ import click
 from deqc.cli.check import check
 from deqc.cli.compile import compile_
 from deqc.cli.explain import explain
+from deqc.cli.fmt import fmt
 from deqc.cli.schema import schema
 from deqc.version import __version__
 
@@ -20,5 +21,5 @@ def deqc() -> None:
     """
 
 
-for command in (compile_, check, explain, schema):
+for command in (compile_, check, explain, fmt, schema):
     deqc.add_command(command)

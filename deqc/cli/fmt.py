@@ -1,0 +1,67 @@
+"""`deqc fmt`: specs in the layout that all specs share."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import click
+
+from deqc.cli import writing
+from deqc.cli.faults import FileFault
+from deqc.cli.reading import SPEC, Report
+
+
+@click.command()
+@click.argument("specs", nargs=-1, required=True, type=SPEC, metavar="SPEC...")
+@click.option("--check", is_flag=True, help="Write nothing; fail if a spec is laid out otherwise.")
+@click.option(
+    "--diff", "difference", is_flag=True, help="Write nothing; print what would change, and fail if anything."
+)
+def fmt(specs: tuple[str, ...], check: bool, difference: bool) -> None:
+    r"""Lays out each SPEC anew, in place. A dash reads standard input and prints the result.
+
+    Comments stay, and so does the meaning: the hash of the spec is the same before and after.
+
+    \b
+    Examples:
+      deqc fmt model.yaml
+      deqc fmt --check models/*.yaml
+      deqc fmt - < model.yaml
+    """
+    from deqc.layout import format_text
+
+    report = Report()
+    changed: dict[str, tuple[str, str]] = {}
+    for path in dict.fromkeys(specs):
+        with report.collecting():
+            text, file = report.read(path)
+            laid_out = format_text(text, file)
+            if path == "-" and not (check or difference):
+                click.echo(laid_out.encode("utf-8"), nl=False)  # bytes: the same in every locale
+            elif laid_out != text:
+                changed[path] = text, laid_out
+    for path, (text, laid_out) in changed.items():
+        if difference:
+            click.echo("".join(_unified(path, text, laid_out)), nl=False)
+        elif check:
+            click.echo(f"{_name(path)} is not laid out: run `deqc fmt {path}`", err=True)
+        else:
+            try:
+                writing.replace(Path(path), laid_out)
+            except OSError as fault:
+                raise FileFault(path, fault) from None
+            click.echo(f"{path} laid out")
+    report.finish()
+    if changed and (check or difference):
+        raise click.exceptions.Exit(1)
+
+
+def _name(path: str) -> str:
+    return "<stdin>" if path == "-" else path
+
+
+def _unified(path: str, before: str, after: str) -> list[str]:
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    found = difflib.unified_diff(old, new, fromfile=_name(path), tofile=f"{_name(path)} laid out")
+    return [line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in found]
