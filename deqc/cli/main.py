@@ -8,6 +8,7 @@ from deqc.cli.check import check
 from deqc.cli.compile import compile_
 from deqc.cli.explain import explain
 from deqc.cli.fmt import fmt
+from deqc.cli.init import init
 from deqc.cli.schema import schema
 from deqc.version import __version__
 
@@ -21,5 +22,5 @@ def deqc() -> None:
     """
 
 
-for command in (compile_, check, explain, fmt, schema):
+for command in (compile_, check, explain, fmt, init, schema):
     deqc.add_command(command)
