@@ -7,6 +7,7 @@ from typing import Any
 
 from deqc.fields import Field, Kind
 from deqc.ops.base import Attributes, Layer, Make, Op, ShapeError
+from deqc.ops.weights import NAME
 from deqc.types import Type
 
 
@@ -29,6 +30,7 @@ class FourierFeatures(Op):
             examples=(10.0,),
         ),
         Field("trainable", Kind.BOOL, "Whether the frequencies are learned; else they are a buffer.", default=False),
+        NAME,
     )
     principal = "out"
 

@@ -430,10 +430,10 @@ FOURIER = [
     Row("fourier_features", "{fourier_features: 4}", (3,), (4,), lambda p, h, x: _fourier(p, h)),
     Row(
         "fourier_features",
-        "{fourier_features: {out: 6, sigma: 0.1, trainable: true}}",
+        "{fourier_features: {out: 6, sigma: 0.1, trainable: true, name: waves}}",
         (2, 3),
         (2, 6),
-        lambda p, h, x: _fourier(p, h),
+        lambda p, h, x: _fourier(p, h, "waves"),
     ),
     Row(
         "fourier_features",
