@@ -6,6 +6,7 @@ import click
 
 from deqc.cli.check import check
 from deqc.cli.compile import compile_
+from deqc.cli.diff import diff
 from deqc.cli.explain import explain
 from deqc.cli.fmt import fmt
 from deqc.cli.init import init
@@ -22,5 +23,5 @@ def deqc() -> None:
     """
 
 
-for command in (compile_, check, explain, fmt, init, schema):
+for command in (compile_, check, diff, explain, fmt, init, schema):
     deqc.add_command(command)

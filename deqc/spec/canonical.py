@@ -48,10 +48,10 @@ def sha256(spec: Spec) -> str:
 
 def canonical(spec: Spec) -> str:
     """The canonical form as one line of JSON."""
-    return json.dumps(_document(spec), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return json.dumps(document(spec), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _document(spec: Spec) -> dict[str, Any]:
+def document(spec: Spec) -> dict[str, Any]:
     """The canonical form as data."""
     known: Known = {**spec.constants, "scales": {"count": len(spec.scales)}}
     scales = [{**shape_fields(scale.sizes), "index": index} for index, scale in enumerate(spec.scales)]
