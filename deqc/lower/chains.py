@@ -202,8 +202,14 @@ class Chains:
         return made
 
     def _said_of(self, step: Step, tensors: list[str]) -> dict[str, Choice]:
-        """What the step says of its tensors, by field; what it says of one that it has not is an error."""
+        """What the step says of its tensors, by field; what it says of one that it has not is an error.
+
+        A bias that an expression left out may have a start: a block that decides it says both.
+        """
         choices = {name: one for name, one in step.arguments.items() if isinstance(one, Choice)}
+        bias = step.arguments.get("bias")
+        if "bias" not in tensors and isinstance(bias, Literal) and isinstance(bias.value, Expression):
+            choices.pop("bias_init", None)
         for name, choice in choices.items():
             tensor = "bias" if name == "bias_init" else "weight"
             if tensor not in tensors:
