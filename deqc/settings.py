@@ -250,6 +250,7 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
         """
     ),
     "step.option": _words(""),
+    "parametrization": _words("monotone lben"),
 }
 
 

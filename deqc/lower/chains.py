@@ -17,9 +17,9 @@ from deqc.ops import STEPS
 from deqc.ops.base import GIVEN, INCOMING, Layer, Op, ShapeError
 from deqc.ops.module import ARGUMENTS
 from deqc.ops.variational_dropout import OP as VARIATIONAL
-from deqc.ops.weights import NAME, SAID
+from deqc.ops.weights import NAME, PARAMETRIZATIONS, SAID
 from deqc.spec.expressions import Expression
-from deqc.spec.model import Block, Branches, Choice, Computation, Literal, Module, Reference, Spec, Step
+from deqc.spec.model import Block, Branches, Choice, Computation, Literal, Module, Reference, Spec, Step, Weight
 from deqc.types import Type, show
 
 STEPS_AT_MOST = 100_000
@@ -355,6 +355,7 @@ class Chains:
         tensors: list[tuple[str, tuple[int, ...], bool]] = []
         for weight in self.spec.weights:
             maker = Tensors(self.builder, "params", weight.span, not weight.trainable, setups)
+            self._parts_clash(weight)
             shape = weight.shape.sizes
             for name in ("parametrize", "constraint"):
                 if name in weight.said and not weight.trainable:
@@ -374,6 +375,21 @@ class Chains:
             tensors.append((weight.name, shape, not weight.trainable))
         if tensors:
             self.layers["params"] = LayerUse("params", None, tuple(tensors), tuple(setups))
+
+    def _parts_clash(self, weight: Weight) -> None:
+        """`W_g` is a parameter's name, and that of the lengths of a weight-normed `W`."""
+        parametrize = weight.said.get("parametrize")
+        parts = PARAMETRIZATIONS[parametrize.name].parts if parametrize is not None else ()
+        for other in self.spec.weights:
+            if other.name in (f"{weight.name}_{part}" for part in parts):
+                assert parametrize is not None
+                self.problems.add(
+                    "E045",
+                    other.span,
+                    f"{other.name} is what {parametrize.name} of {weight.name} calls a part of it",
+                    hint=f"write '{other.name}_'",
+                    related=[Related(parametrize.span, f"the parametrisation of {weight.name}")],
+                )
 
     @property
     def numbers(self) -> Numbers:

@@ -15,7 +15,7 @@ from deqc.lower.arguments import InvalidArgumentError, number
 from deqc.lower.scope import Scope
 from deqc.ops.base import ShapeError
 from deqc.ops.code import Text
-from deqc.ops.weights import CONSTRAINTS, INITS, PARAMETRIZATIONS, initial, made
+from deqc.ops.weights import CONSTRAINTS, INITS, PARAMETRIZATIONS, initial, is_zero, made
 from deqc.spec.model import Choice
 from deqc.types import Type, show
 
@@ -96,10 +96,23 @@ def said(choices: Mapping[str, Choice], tensor: str, x: Type | None, scope: Scop
         InvalidArgumentError: an option is wrong, which has been noted.
     """
     init = _variant(choices.get(f"{tensor}_init"), INITS, x, scope, problems)
+    if init is not None and init[0] == "uniform" and init[1]["low"] > init[1]["high"]:
+        low, high = init[1]["low"], init[1]["high"]
+        message = f"uniform from {low} to {high}: low is above high"
+        problems.add("E023", choices[f"{tensor}_init"].span, message, hint=f"write `{{low: {high}, high: {low}}}`")
+        raise InvalidArgumentError
     if tensor != "weight":
         return Said(init)
     parametrize = _variant(choices.get("parametrize"), PARAMETRIZATIONS, x, scope, problems)
     constraint = _variant(choices.get("constraint"), CONSTRAINTS, x, scope, problems)
+    if parametrize is not None and init is not None and PARAMETRIZATIONS[parametrize[0]].divides and is_zero(*init):
+        problems.add(
+            "E023",
+            choices["parametrize"].span,
+            f"{parametrize[0]} divides by the norm of the weight, which starts at zero",
+            hint="start the weight elsewhere, such as `{normal: 0.01}`",
+        )
+        raise InvalidArgumentError
     if parametrize is not None and constraint is not None:
         problems.add(
             "E022",

@@ -96,6 +96,13 @@ def initial(name: str, options: Options, shape: Shape, weight: Code) -> Code | N
             return call("nn.init.uniform_", weight, -bound, bound)
 
 
+def is_zero(name: str, options: Options) -> bool:
+    """Whether a tensor starts at zero everywhere."""
+    if name == "uniform":
+        return bool(options["low"] == options["high"] == 0)
+    return name == "zeros" or (name == "constant" and options["value"] == 0)
+
+
 @dataclass(frozen=True)
 class Parametrization(Variant):
     """W = g(raw): the tensors that stand in its place, how they are made of W, and the op that makes W of them."""
@@ -103,6 +110,7 @@ class Parametrization(Variant):
     parts: Mapping[str, Callable[[Shape, Options], Shape]] = field(default_factory=dict)  # suffix -> shape
     buffers: frozenset[str] = frozenset()  # those parts that are not learned
     square: bool = False  # whether it takes square matrices only
+    divides: bool = False  # whether it divides by a norm of the weight
     prepare: str = ""  # the function that takes a layer's weight apart
 
 
@@ -124,6 +132,7 @@ PARAMETRIZATIONS: Final[dict[str, Parametrization]] = {
             (Field("dim", Kind.INT, "The axis whose entries have a length each; 0 is that of outputs.", default=0),),
             "dim",
             {"g": _along, "v": _whole},
+            divides=True,
             prepare="_into_norm_and_direction",
         ),
         Parametrization(
@@ -141,6 +150,7 @@ PARAMETRIZATIONS: Final[dict[str, Parametrization]] = {
                 "right": lambda shape, options: (prod(shape[1:]),),
             },
             frozenset({"left", "right"}),
+            divides=True,
             prepare="_into_raw_and_singular_vectors",
         ),
         Parametrization(
