@@ -13,6 +13,7 @@ neither torch nor the compiler.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from deqc import sources
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 __all__ = ["Diagnostic", "SpecError", "__version__", "check", "compile", "load"]
 
 PathOrText: TypeAlias = "str | os.PathLike[str]"
+Constants: TypeAlias = "Mapping[str, int | float | bool]"
 
 
-def compile(path_or_text: PathOrText) -> str:
-    """The source of the module that the spec describes.
+def compile(path_or_text: PathOrText, *, constants: Constants | None = None) -> str:
+    """The source of the module that the spec describes; `constants` replace those that the spec declares.
 
     The same spec and version of deqc give the same text, whatever the machine, folder, locale or hash seed.
 
@@ -38,11 +40,11 @@ def compile(path_or_text: PathOrText) -> str:
     """
     from deqc.compiler import compile_text
 
-    return compile_text(*_read(path_or_text)).source
+    return compile_text(*_read(path_or_text), constants=constants or {}).source
 
 
-def load(path_or_text: PathOrText) -> type[nn.Module]:
-    """The class of the spec's module, compiled and imported without a file; needs torch.
+def load(path_or_text: PathOrText, *, constants: Constants | None = None) -> type[nn.Module]:
+    """The class of the spec's module, compiled and imported without a file; needs torch. `constants` as in `compile`.
 
     The generated module stands in `sys.modules` under a name made from the model's and a hash of the source, so that
     tracebacks, `inspect`, `torch.compile` and, within the process, `pickle` work. The same source gives the same class.
@@ -55,11 +57,11 @@ def load(path_or_text: PathOrText) -> type[nn.Module]:
     from deqc.compiler import compile_text
     from deqc.loading import import_model
 
-    return import_model(compile_text(*_read(path_or_text)))
+    return import_model(compile_text(*_read(path_or_text), constants=constants or {}))
 
 
-def check(path_or_text: PathOrText) -> list[Diagnostic]:
-    """All that is wrong or doubtful in the spec, in reading order.
+def check(path_or_text: PathOrText, *, constants: Constants | None = None) -> list[Diagnostic]:
+    """All that is wrong or doubtful in the spec, in reading order. `constants` as in `compile`.
 
     Raises:
         OSError: the file cannot be read.
@@ -70,7 +72,7 @@ def check(path_or_text: PathOrText) -> list[Diagnostic]:
         text, file = _read(path_or_text)
     except SpecError as fault:
         return list(fault.diagnostics)
-    return check_text(text, file)
+    return check_text(text, file, constants or {})
 
 
 def _read(path_or_text: PathOrText) -> tuple[str, str]:

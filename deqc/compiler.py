@@ -15,7 +15,9 @@ check      text            -> text      the output holds nothing unsafe     deqc
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from deqc.adjoint import Adjoint as Derivatives
 from deqc.adjoint import adjoint as differentiate
@@ -27,14 +29,16 @@ from deqc.emit.planner import Identity, plan
 from deqc.emit.render import render
 from deqc.ir.graph import Program, called_modules
 from deqc.lower import lower
+from deqc.ops.code import literal
 from deqc.passes import optimise
 from deqc.spec.build import build
 from deqc.spec.canonical import sha256
 from deqc.spec.loader import compose
-from deqc.spec.model import Adjoint, Solver, Spec
+from deqc.spec.model import Adjoint, Number, Solver, Spec
 from deqc.spec.validate import validate
 from deqc.version import __version__
 
+NONE: Mapping[str, Number] = MappingProxyType({})
 ADJOINT = "adjoint"  # the name by which generated derivatives are switched off, beside those of the passes
 
 
@@ -59,14 +63,16 @@ class Compilation:
         return snake_case(self.spec.name)
 
 
-def compile_text(text: str, file: str, disable: frozenset[str] = frozenset()) -> Compilation:
-    """Compiles a spec; `disable` names passes to leave out, and `adjoint`.
+def compile_text(
+    text: str, file: str, disable: frozenset[str] = frozenset(), constants: Mapping[str, Number] = NONE
+) -> Compilation:
+    """Compiles a spec; `disable` names passes to leave out, and `adjoint`; `constants` replace those of the spec.
 
     Raises:
         SpecError: the spec is wrong; holds every mistake.
     """
     problems = Problems()
-    spec = _spec(text, file, problems)
+    spec = _spec(text, file, constants, problems)
     lowered = lower(spec, problems)
     problems.raise_errors()
     assert lowered is not None
@@ -78,7 +84,7 @@ def compile_text(text: str, file: str, disable: frozenset[str] = frozenset()) ->
     # to a module of the user's only torch knows the derivative: one graph of the whole of f then serves best
     own = ADJOINT not in disable and not called_modules(program)
     derivatives = differentiate(program) if used and own else None
-    identity = Identity(__version__, spec.name, sha256(spec), tuple(spec.modules))
+    identity = Identity(__version__, spec.name, sha256(spec), tuple(spec.modules), settings_text(constants))
     flat = plan(identity, lowered, program, derivatives, solver_plan(solver), adjoint_plan(adjoint))
     source = render(flat)
     check_output(source)
@@ -96,11 +102,11 @@ def compile_text(text: str, file: str, disable: frozenset[str] = frozenset()) ->
     )
 
 
-def check_text(text: str, file: str) -> list[Diagnostic]:
+def check_text(text: str, file: str, constants: Mapping[str, Number] = NONE) -> list[Diagnostic]:
     """All that is wrong or doubtful in a spec, in reading order; checks as much as `compile_text` does."""
     problems = Problems()
     try:
-        spec = _spec(text, file, problems)
+        spec = _spec(text, file, constants, problems)
         lowered = lower(spec, problems)
         if lowered is not None:
             choose(spec, lowered, problems)
@@ -109,13 +115,18 @@ def check_text(text: str, file: str) -> list[Diagnostic]:
     return list(problems.sorted())
 
 
-def _spec(text: str, file: str, problems: Problems) -> Spec:
+def settings_text(constants: Mapping[str, Number]) -> str:
+    """Constants as a module's head says them: `depth=2, width=128`, by name."""
+    return ", ".join(f"{name}={literal(constants[name]).text.lower()}" for name in sorted(constants))
+
+
+def _spec(text: str, file: str, constants: Mapping[str, Number], problems: Problems) -> Spec:
     root = compose(text, file, problems)
     if root is None:
         problems.raise_errors()
     assert root is not None
     validate(root, problems)
-    spec = build(root, problems)
+    spec = build(root, problems, constants)
     if spec is None:
         problems.raise_errors()
     assert spec is not None

@@ -4,17 +4,48 @@ from __future__ import annotations
 
 import click
 
-from deqc.cli.reading import SPEC, Report
+from deqc.cli.options import SPEC, Number, combinations, common, only_specs_option, show_settings_option
+from deqc.cli.reading import Report, configured, specs_of
+from deqc.diagnostics import Severity
+
+EXAMPLES = """\b
+Examples:
+  deqc check model.yaml
+  deqc check specs/ --format github    in a workflow of GitHub
+"""
 
 
-@click.command()
-@click.argument("specs", nargs=-1, required=True, type=SPEC, metavar="SPEC...")
-def check(specs: tuple[str, ...]) -> None:
-    """Says all that is wrong with each SPEC, and writes nothing. A dash reads standard input."""
+@click.command(epilog=EXAMPLES)
+@click.argument("specs", nargs=-1, type=SPEC, metavar="[SPEC]...")
+@only_specs_option
+@show_settings_option
+@common
+def check(
+    specs: tuple[str, ...],
+    only_specs: bool,
+    show_settings: bool,
+    config: str | None,
+    sets: tuple[tuple[str, tuple[Number, ...]], ...],
+    form: str | None,
+    quiet: bool,
+) -> None:
+    """Says all that is wrong with each SPEC, and writes nothing.
+
+    SPEC is a file, a folder (every spec below it) or a dash (standard input); without one, the configuration names
+    them.
+    """
+    settings = configured(config)
+    if show_settings:
+        click.echo(settings.show())
+        return
     from deqc.compiler import check_text
 
-    report = Report()
-    for path in dict.fromkeys(specs):
+    report = Report(form or settings.get("format"), quiet)
+    choices = combinations(sets)
+    for path in specs_of(dict.fromkeys(specs), settings, only_specs):
         with report.collecting():
-            report.diagnostics.extend(check_text(*report.read(path)))
+            text, file = report.read(path)
+            for choice in choices:
+                report.diagnostics.extend(d for d in check_text(text, file, choice) if d.severity is not Severity.NOTE)
+    report.diagnostics = list(dict.fromkeys(report.diagnostics))
     report.finish()

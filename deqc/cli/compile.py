@@ -2,66 +2,202 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from deqc.cli import writing
-from deqc.cli.reading import SPEC, Report
-from deqc.diagnostics import Severity
+from deqc.cli.options import (
+    SPEC,
+    Number,
+    combinations,
+    common,
+    only_specs_option,
+    show_settings_option,
+    sweep_suffix,
+)
+from deqc.cli.reading import Report, configured, specs_of
+from deqc.diagnostics import Diagnostic, Severity, Span
+
+Sets = tuple[tuple[str, tuple[Number, ...]], ...]
 
 
-@click.command("compile")
-@click.argument("specs", nargs=-1, required=True, type=SPEC, metavar="SPEC...")
+@dataclass(frozen=True)
+class Request:
+    """What a call asks for; everything but the specs themselves."""
+
+    output: str | None
+    stdout: bool
+    check: bool
+    quiet: bool
+    form: str
+    disabled: frozenset[str]
+    choices: list[dict[str, Number]]  # of constants
+    swept: tuple[str, ...]  # the names with several values
+    configured: Mapping[str, Number]  # constants of the configuration, for those specs that declare them
+
+
+EXAMPLES = """\b
+Examples:
+  deqc compile model.yaml                     writes my_model.py beside it
+  deqc compile specs/ -o generated/           every spec of a folder
+  deqc compile model.yaml --set width=64,128  one module for each width
+  deqc compile --check                        in continuous integration
+"""
+
+
+@click.command("compile", epilog=EXAMPLES)
+@click.argument("specs", nargs=-1, type=SPEC, metavar="[SPEC]...")
 @click.option(
     "-o", "--output", metavar="FILE|DIR", help="Write there instead of beside the spec; a folder ends in '/' or exists."
 )
 @click.option("--stdout", is_flag=True, help="Print the module instead of writing a file.")
 @click.option("--check", is_flag=True, help="Write nothing; fail if a module on disk is not what its spec says.")
+@click.option("--watch", is_flag=True, help="Compile again whenever a spec changes, until interrupted.")
 @click.option(
     "--disable",
     multiple=True,
     metavar="PASS",
     help="Leave out an optimisation, or `adjoint`; repeatable.",
 )
-def compile_(specs: tuple[str, ...], output: str | None, stdout: bool, check: bool, disable: tuple[str, ...]) -> None:
-    """Compiles each SPEC to one PyTorch module, `<name>.py` in snake case. A dash reads standard input.
+@only_specs_option
+@show_settings_option
+@common
+def compile_(
+    specs: tuple[str, ...],
+    output: str | None,
+    stdout: bool,
+    check: bool,
+    watch: bool,
+    disable: tuple[str, ...],
+    only_specs: bool,
+    show_settings: bool,
+    config: str | None,
+    sets: Sets,
+    form: str | None,
+    quiet: bool,
+) -> None:
+    """Compiles each SPEC to one PyTorch module, `<name>.py` in snake case.
 
-    Nothing is written unless every SPEC is right, and no file that deqc did not generate is overwritten.
+    SPEC is a file, a folder (every spec below it) or a dash (standard input); without one, the configuration names
+    them. Nothing is written unless every SPEC is right, and no file that deqc did not generate is overwritten.
     """
-    specs = tuple(dict.fromkeys(specs))
-    _refuse_contradictions(specs, output, stdout, check)
+    settings = configured(config)
+    if show_settings:
+        click.echo(settings.show())
+        return
+    request = Request(
+        output=output if output is not None or stdout else settings.output(),
+        stdout=stdout,
+        check=check,
+        quiet=quiet,
+        form=form or settings.get("format"),
+        disabled=_passes(disable or tuple(settings.get("disable"))),
+        choices=combinations(sets),
+        swept=tuple(name for name, values in sets if len(values) > 1),
+        configured=settings.get("constants"),
+    )
+    found = specs_of(dict.fromkeys(specs), settings, only_specs)
+    _refuse_contradictions(found, output, request, watch)
+    if watch:
+        from deqc.cli.watching import watch as keep_watching
+
+        keep_watching(found, settings.file, lambda: _again(specs, only_specs, config, request))
+    elif not compile_all(found, request):
+        raise click.exceptions.Exit(1)
+
+
+def _again(specs: tuple[str, ...], only_specs: bool, config: str | None, request: Request) -> list[str]:
+    """Compiles what there is now; the specs that it was."""
+    found = specs_of(dict.fromkeys(specs), configured(config), only_specs)
+    compile_all(found, request)
+    return found
+
+
+def compile_all(specs: list[str], request: Request) -> bool:
+    """Compiles specs as asked and prints what is to be said; whether all is well."""
     from deqc.compiler import compile_text
 
-    disabled = _passes(disable)
-    report = Report()
+    report = Report(request.form, request.quiet)
     sources: dict[Path, str] = {}
     made_from: dict[Path, str] = {}
     for path in specs:
+        read: tuple[str, str] | None = None
         with report.collecting():
-            compilation = compile_text(*report.read(path), disabled)
-            report.diagnostics.extend(d for d in compilation.warnings if d.severity is not Severity.NOTE)
-            file = writing.target(output, path, compilation.module_name)
-            if file in sources:
-                raise click.UsageError(f"'{made_from[file]}' and '{path}' would both be written to '{file}'")
-            sources[file], made_from[file] = compilation.source, path
-    report.finish()
-    if stdout:
+            read = report.read(path)
+        for choice in request.choices if read is not None else ():
+            with report.collecting():
+                assert read is not None
+                constants = {**_declared(read[0], request.configured), **choice}
+                compilation = compile_text(*read, request.disabled, constants)
+                report.diagnostics.extend(d for d in compilation.warnings if d.severity is not Severity.NOTE)
+                suffix = sweep_suffix(choice, request.swept)
+                target = writing.target(request.output, path, compilation.module_name + suffix)
+                if target in sources:
+                    raise click.UsageError(f"'{made_from[target]}' and '{path}' would both be written to '{target}'")
+                sources[target], made_from[target] = compilation.source, path
+    report.diagnostics = list(dict.fromkeys(report.diagnostics))
+    reasons = [] if report.failed or not request.check else _stale(sources, report)
+    report.show()
+    for reason in reasons if request.form == "text" else ():
+        click.echo(reason, err=True)
+    if report.failed or reasons:
+        return False
+    if request.stdout:
         click.echo("".join(sources.values()).encode("utf-8"), nl=False)  # bytes: the same in every locale
-    elif check:
-        _check(sources)
-    else:
-        for file, source in sources.items():
-            click.echo(f"{file} written" if writing.write(file, source) else f"{file} is up to date")
+    elif not request.check:
+        _write(sources, request)
+    return True
 
 
-def _refuse_contradictions(specs: tuple[str, ...], output: str | None, stdout: bool, check: bool) -> None:
-    if stdout and (output is not None or check):
+def _write(sources: Mapping[Path, str], request: Request) -> None:
+    for file, source in sources.items():
+        line = f"{file} written" if writing.write(file, source) else f"{file} is up to date"
+        if not request.quiet:
+            click.echo(line, err=request.form != "text")
+
+
+def _stale(sources: Mapping[Path, str], report: Report) -> list[str]:
+    """Why modules on disk are not what their specs say; for programs as diagnostics, too."""
+    reasons = []
+    for file, source in sources.items():
+        reason = writing.stale(file, source)
+        if reason is not None:
+            reasons.append(reason)
+            if report.form != "text":
+                first = reason.splitlines()[0].removeprefix(f"{file} ")
+                report.diagnostics.append(
+                    Diagnostic("E091", first, Span(str(file), 1, 1, 1, 2), hint="run `deqc compile`")
+                )
+    return reasons
+
+
+def _declared(text: str, constants: Mapping[str, Number]) -> dict[str, Number]:
+    """Those of the configuration's constants that a spec declares: it sets them for all specs, each has its own."""
+    if not constants:
+        return {}
+    from deqc.diagnostics import Problems
+    from deqc.spec.loader import compose
+    from deqc.spec.tree import Mapping as Tree
+
+    root = compose(text, "", Problems())
+    section = None if root is None else root.get("constants")
+    names = {entry.name for entry in section} if isinstance(section, Tree) else set()
+    return {name: value for name, value in constants.items() if name in names}
+
+
+def _refuse_contradictions(specs: list[str], output: str | None, request: Request, watch: bool) -> None:
+    many = len(specs) > 1 or len(request.choices) > 1
+    if request.stdout and (output is not None or request.check):
         raise click.UsageError("--stdout goes neither with -o nor with --check")
-    if stdout and len(specs) > 1:
-        raise click.UsageError("--stdout takes one spec")
-    if output is not None and output.endswith(".py") and not Path(output).is_dir() and len(specs) > 1:
-        raise click.UsageError("several specs need a folder for -o")
+    if request.stdout and many:
+        raise click.UsageError("--stdout takes one spec, and one value for each constant")
+    if output is not None and output.endswith(".py") and not Path(output).is_dir() and many:
+        raise click.UsageError("several modules need a folder for -o")
+    if watch and (request.stdout or request.check or "-" in specs):
+        raise click.UsageError("--watch goes neither with --stdout nor with --check, nor with standard input")
 
 
 def _passes(names: tuple[str, ...]) -> frozenset[str]:
@@ -70,6 +206,8 @@ def _passes(names: tuple[str, ...]) -> frozenset[str]:
     Raises:
         click.BadParameter: there is no such pass.
     """
+    if not names:
+        return frozenset()
     from deqc.compiler import ADJOINT
     from deqc.passes import PIPELINE
 
@@ -78,11 +216,3 @@ def _passes(names: tuple[str, ...]) -> frozenset[str]:
         if name not in known:
             raise click.BadParameter(f"no pass '{name}'; there are {', '.join(known)}", param_hint="'--disable'")
     return frozenset(names)
-
-
-def _check(sources: dict[Path, str]) -> None:
-    reasons = [reason for file, source in sources.items() if (reason := writing.stale(file, source))]
-    for reason in reasons:
-        click.echo(reason, err=True)
-    if reasons:
-        raise click.exceptions.Exit(1)

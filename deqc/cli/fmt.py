@@ -9,17 +9,18 @@ import click
 
 from deqc.cli import writing
 from deqc.cli.faults import FileFault
-from deqc.cli.reading import SPEC, Report
+from deqc.cli.options import SPEC
+from deqc.cli.reading import Report, configured, specs_of
 
 
 @click.command()
-@click.argument("specs", nargs=-1, required=True, type=SPEC, metavar="SPEC...")
+@click.argument("specs", nargs=-1, type=SPEC, metavar="[SPEC]...")
 @click.option("--check", is_flag=True, help="Write nothing; fail if a spec is laid out otherwise.")
 @click.option(
     "--diff", "difference", is_flag=True, help="Write nothing; print what would change, and fail if anything."
 )
 def fmt(specs: tuple[str, ...], check: bool, difference: bool) -> None:
-    r"""Lays out each SPEC anew, in place. A dash reads standard input and prints the result.
+    r"""Lays out each SPEC anew, in place: a file, or every spec of a folder. A dash is a pipe.
 
     Comments stay, and so does the meaning: the hash of the spec is the same before and after.
 
@@ -33,7 +34,7 @@ def fmt(specs: tuple[str, ...], check: bool, difference: bool) -> None:
 
     report = Report()
     changed: dict[str, tuple[str, str]] = {}
-    for path in dict.fromkeys(specs):
+    for path in specs_of(dict.fromkeys(specs), configured(None)):
         with report.collecting():
             text, file = report.read(path)
             laid_out = format_text(text, file)

@@ -6,6 +6,7 @@ import click
 
 from deqc.cli.check import check
 from deqc.cli.compile import compile_
+from deqc.cli.completion import completion
 from deqc.cli.diff import diff
 from deqc.cli.explain import explain
 from deqc.cli.fmt import fmt
@@ -13,9 +14,37 @@ from deqc.cli.init import init
 from deqc.cli.schema import schema
 from deqc.version import __version__
 
+_BESIDE = ("torch", "PyYAML", "jsonschema", "Jinja2", "click")  # whose versions may matter in a report
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="deqc", message="%(prog)s %(version)s")
+
+def _versions(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Prints the version of deqc, and of what it stands on here."""
+    if not wanted or context.resilient_parsing:
+        return
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    click.echo(f"deqc {__version__}\nPython {platform.python_version()}")
+    for name in _BESIDE:
+        try:
+            click.echo(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            click.echo(f"{name} is not installed")
+    context.exit()
+
+
+EXAMPLES = """\b
+Examples:
+  deqc check model.yaml      every mistake at once, with line, column and a hint
+  deqc compile model.yaml    writes the module beside the spec
+  deqc COMMAND --help        more examples
+"""
+
+
+@click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_versions, help="Show versions and end."
+)
 def deqc() -> None:
     """Compiles YAML specs of deep equilibrium models to standalone PyTorch modules.
 
@@ -23,5 +52,5 @@ def deqc() -> None:
     """
 
 
-for command in (compile_, check, diff, explain, fmt, init, schema):
+for command in (compile_, check, completion, diff, explain, fmt, init, schema):
     deqc.add_command(command)

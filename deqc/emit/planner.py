@@ -47,6 +47,7 @@ class Identity:
     spec_name: str
     spec_sha256: str
     modules: tuple[str, ...] = ()  # of the user's, in the order of the spec
+    constants: str = ""  # those that were set for this compilation, `width=128`
 
 
 def plan(
@@ -99,6 +100,7 @@ class _Planner:
             deqc_version=self.identity.deqc_version,
             spec_name=self.identity.spec_name,
             spec_sha256=self.identity.spec_sha256,
+            constants=self.identity.constants,
             class_name=program.name,
             title=self._title(),
             class_doc="The model; parameters are named by their place in the spec.",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping as Map
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
 from deqc.diagnostics import Problems, Severity, Span
@@ -18,7 +19,7 @@ from deqc.settings import SECTIONS
 from deqc.spec import methods, sections
 from deqc.spec.blocks import blocks, signatures
 from deqc.spec.layers import BrokenError, Layers
-from deqc.spec.model import Adjoint, Block, Computation, Initial, Module, Output, Solver, Spec
+from deqc.spec.model import Adjoint, Block, Computation, Initial, Module, Number, Output, Solver, Spec
 from deqc.spec.names import check_class_name, did_you_mean
 from deqc.spec.placement import Placement
 from deqc.spec.positions import Positions
@@ -32,12 +33,13 @@ Encoder = tuple[tuple[str, Computation], ...]
 _APART = ("name", "description", "solver", "adjoint", "loss", "time", "jacobian_regularization")
 
 
-def build(root: Mapping, problems: Problems) -> Spec | None:
+def build(root: Mapping, problems: Problems, given: Map[str, Number] = MappingProxyType({})) -> Spec | None:
     """The typed spec of a tree that has been validated; None where lowering would lack something. All is reported.
 
-    A section that lowering does not look at may be wrong all the same: the spec then has its default settings.
+    A section that lowering does not look at may be wrong all the same: the spec then has its default settings. The
+    constants that are `given` stand in place of the spec's own.
     """
-    reader = _reader(root, problems)
+    reader = _reader(root, given, problems)
     spans = {entry.name: entry.key.span for entry in root}
     sections.distinct(
         [("an input", e) for e in _entries(root, "input")]
@@ -121,9 +123,9 @@ def _lowerable(root: Mapping, problems: Problems) -> bool:
     return not shared and all(inside(one.span) and one.code != "E021" for one in errors)
 
 
-def _reader(root: Mapping, problems: Problems) -> Reader:
+def _reader(root: Mapping, given: Map[str, Number], problems: Problems) -> Reader:
     """What every piece of the spec sees: constants, the number of scales, blocks' parameters, names of values."""
-    constants = sections.constants(root.get("constants"), problems)
+    constants = sections.constants(root, given, problems)
     several = root.get("scales")
     count = len(several.items) if isinstance(several, Sequence) else 1
     named = [entry.name for section in ("input", "parameters", "encoder") for entry in _entries(root, section)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping as Map
+
 from deqc.diagnostics import Problems, Related, Span
 from deqc.fields import Field, Kind
 from deqc.ops.weights import WEIGHT_FIELDS
@@ -9,21 +12,43 @@ from deqc.spec.bounds import conform
 from deqc.spec.computations import choice, computation
 from deqc.spec.expressions import Expression, evaluate
 from deqc.spec.model import Choice, Computation, Input, Module, Number, Shape, Weight
-from deqc.spec.names import check_module_name, check_name
+from deqc.spec.names import check_module_name, check_name, did_you_mean
 from deqc.spec.reader import Reader, is_scalar_expression
 from deqc.spec.tree import Entry, Mapping, Node, Scalar, Sequence
 
 _SIZE = Field("size", Kind.INT, "", minimum=1, maximum=2**31 - 1)
 
 
-def constants(section: Node | None, problems: Problems) -> dict[str, Number]:
-    """The named numbers; a name that is refused still counts as declared."""
+def constants(root: Mapping, given: Map[str, Number], problems: Problems) -> dict[str, Number]:
+    """The named numbers, with those that are given in place of the spec's; a refused name still counts as declared."""
+    section = root.get("constants")
     found: dict[str, Number] = {}
     for entry in section if isinstance(section, Mapping) else ():
         check_name(entry.name, entry.key.span, "a constant", problems)
         if isinstance(entry.value, Scalar) and isinstance(entry.value.value, (bool, int, float)):
-            found[entry.name] = entry.value.value
+            value = entry.value.value
+            found[entry.name] = _given(entry, value, given[entry.name], problems) if entry.name in given else value
+    declared = root.entry("constants")
+    for name in given:
+        if name not in found:
+            place = root.entries[0].key.span if declared is None else declared.key.span
+            near = did_you_mean(name, found)
+            choice = f"declared: {', '.join(found)}" if found else "the spec declares no constants"
+            hint = f"did you mean '{near}'?" if near else choice
+            problems.add("E032", place, f"there is no constant '{name}' to set", hint=hint)
     return found
+
+
+def _given(entry: Entry, declared: Number, value: Number, problems: Problems) -> Number:
+    """The value given for a constant; one of the declared type if it is wrong."""
+    boolean, whole = isinstance(declared, bool), isinstance(declared, int)
+    if isinstance(value, bool) is boolean and (isinstance(value, int) or not whole) and abs(value) < math.inf:
+        return value if boolean or whole else float(value)
+    expected = "true or false" if boolean else "a whole number" if whole else "a number"
+    shown = str(value).lower() if isinstance(value, bool) else value
+    message = f"the constant '{entry.name}' is {str(declared).lower()} here and was set to {shown}"
+    problems.add("E033", entry.value.span, message, expected=expected)
+    return declared
 
 
 def inputs(section: Node | None, reader: Reader) -> tuple[Input, ...] | None:

@@ -18,6 +18,7 @@ PLAN = Plan(
     deqc_version="0.1.0",
     spec_name="ConvToy",
     spec_sha256="0c0ffee0" * 8,
+    constants="",
     class_name="ConvToy",
     title=("    f(z, x) = relu(GN_4(K * z) + I * x)", "", "Input    x (B, 3, 6, 6).     Output (B, 10)."),
     class_doc="The model; parameters are named by their place in the spec.",

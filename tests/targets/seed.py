@@ -62,6 +62,7 @@ PLAN = Plan(
     deqc_version="0.1.0",
     spec_name="MultiScaleToy",
     spec_sha256="7d1f0c6f" * 8,
+    constants="",
     class_name="MultiScaleToy",
     title=(
         "    h_0 = tanh(A_0 z_0) + tanh(U x)            h_i = tanh(A_i z_i + a_i)     i = 1, 2, 3",
