@@ -10,28 +10,31 @@ from typing import TYPE_CHECKING
 import click
 
 from deqc import sources
-from deqc.cli.reading import SPEC, Report
+from deqc.cli.options import FILE
+from deqc.cli.reading import Report
 
 if TYPE_CHECKING:
     from deqc.difference import Change, Difference
 
 
-@click.command()
-@click.argument("old", type=SPEC)
-@click.argument("new", type=SPEC, required=False)
+EXAMPLES = """\b
+Examples:
+  deqc diff old.yaml new.yaml
+  deqc diff model.yaml --against main
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("old", type=FILE)
+@click.argument("new", type=FILE, required=False)
 @click.option(
     "--against", metavar="REF", help="Compare the one SPEC with what it was at a commit, branch or tag of git."
 )
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Text for people, or JSON.")
 def diff(old: str, new: str | None, against: str | None, form: str) -> None:
-    r"""Shows what changed in meaning from OLD to NEW, and whether an old state_dict still loads.
+    """Shows what changed in meaning from OLD to NEW, and whether an old state_dict still loads.
 
     Exit status: 0 nothing breaks, 1 something does (or a spec is wrong), 2 deqc was called wrongly.
-
-    \b
-    Examples:
-      deqc diff old.yaml new.yaml
-      deqc diff model.yaml --against main
     """
     if (new is None) == (against is None):
         raise click.UsageError("two specs, or one and --against REF")

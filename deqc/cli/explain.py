@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from deqc.cli.options import SPEC, Number, combinations, format_option, quiet_option, set_option
+from deqc.cli.options import FILE, Number, combinations, format_option, quiet_option, set_option
 from deqc.cli.reading import Report
 
 EXAMPLES = """\b
@@ -15,7 +15,7 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("spec", type=SPEC)
+@click.argument("spec", type=FILE)
 @click.option("--ir", is_flag=True, help="Also print the intermediate representation, after each pass.")
 @set_option
 @format_option

@@ -12,23 +12,24 @@ from deqc.cli.faults import FileFault
 from deqc.cli.options import SPEC
 from deqc.cli.reading import Report, configured, specs_of
 
+EXAMPLES = """\b
+Examples:
+  deqc fmt model.yaml
+  deqc fmt --check models/*.yaml
+  deqc fmt - < model.yaml
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument("specs", nargs=-1, type=SPEC, metavar="[SPEC]...")
 @click.option("--check", is_flag=True, help="Write nothing; fail if a spec is laid out otherwise.")
 @click.option(
     "--diff", "difference", is_flag=True, help="Write nothing; print what would change, and fail if anything."
 )
 def fmt(specs: tuple[str, ...], check: bool, difference: bool) -> None:
-    r"""Lays out each SPEC anew, in place: a file, or every spec of a folder. A dash is a pipe.
+    """Lays out each SPEC anew, in place: a file, or every spec of a folder. A dash is a pipe.
 
     Comments stay, and so does the meaning: the hash of the spec is the same before and after.
-
-    \b
-    Examples:
-      deqc fmt model.yaml
-      deqc fmt --check models/*.yaml
-      deqc fmt - < model.yaml
     """
     from deqc.layout import format_text
 

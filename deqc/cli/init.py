@@ -15,23 +15,25 @@ KINDS: Final = ("dense", "multiscale", "conv")
 _NAME: Final = "MyModel"  # what the starters are called
 
 
-@click.command()
+EXAMPLES = """\b
+KIND is one of
+  dense       vectors, one state
+  multiscale  vectors, a state of three scales
+  conv        images, one state
+\b
+Examples:
+  deqc init dense my_model
+  deqc init conv -
+"""
+
+
+@click.command(epilog=EXAMPLES)
 @click.argument("kind", type=click.Choice(KINDS))
 @click.argument("name")
 def init(kind: str, name: str) -> None:
-    r"""Writes a commented spec to start from: NAME.yaml, a model called NAME in camel case. A dash prints it instead.
+    """Writes a commented spec to start from: NAME.yaml, a model called NAME in camel case. A dash prints it instead.
 
     The schema that editors read for completion, deqc-1.schema.json, is put beside it.
-
-    \b
-    KIND is one of
-      dense       vectors, one state
-      multiscale  vectors, a state of three scales
-      conv        images, one state
-    \b
-    Examples:
-      deqc init dense my_model
-      deqc init conv -
     """
     from deqc.resources import folder
 

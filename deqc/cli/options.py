@@ -13,6 +13,9 @@ from deqc.cli.configuration import FORMATS
 Command = TypeVar("Command", bound=Callable[..., Any])
 Number = int | float | bool
 
+FILE = click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True)
+"""The type of an argument that names one spec; `-` is standard input."""
+
 SPEC = click.Path(exists=True, readable=True, allow_dash=True)
 """The type of an argument that names a spec or a folder of them; `-` is standard input."""
 
