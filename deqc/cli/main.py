@@ -10,6 +10,7 @@ from deqc.cli.completion import completion
 from deqc.cli.diff import diff
 from deqc.cli.explain import explain
 from deqc.cli.fmt import fmt
+from deqc.cli.graph import graph
 from deqc.cli.init import init
 from deqc.cli.schema import schema
 from deqc.version import __version__
@@ -52,5 +53,5 @@ def deqc() -> None:
     """
 
 
-for command in (compile_, check, completion, diff, explain, fmt, init, schema):
+for command in (compile_, check, completion, diff, explain, fmt, graph, init, schema):
     deqc.add_command(command)

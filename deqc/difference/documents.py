@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-from deqc.fields import Kind
 from deqc.ops import STEPS
+from deqc.spec.short import is_chain, text
 
 
 @dataclass(frozen=True)
@@ -31,27 +30,13 @@ def changes(section: str, place: str, before: Any, after: Any) -> Iterator[Chang
     elif isinstance(before, dict) and isinstance(after, dict):
         for key in dict.fromkeys([*before, *after]):
             yield from changes(section, _join(place, key), before.get(key), after.get(key))
-    elif _is_chain(before) and _is_chain(after):
+    elif is_chain(before) and is_chain(after):
         yield from _chain(section, place, before, after)
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after) and _nested(before, after):
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
             yield from changes(section, _join(place, str(index)), old, new)
     else:
         yield Change(section, place, text(before), text(after))
-
-
-def text(value: Any) -> str:
-    """A piece of a canonical document as a spec would write it, without what is the default."""
-    if _is_chain(value):
-        steps = [_step(step) for step in value]
-        return steps[0] if len(steps) == 1 else f"[{', '.join(steps)}]"
-    if isinstance(value, list):
-        return _step(value) if _is_step(value) else f"[{', '.join(map(text, value))}]"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {text(one)}' for key, one in value.items())}}}"
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    return str(value)
 
 
 def _chain(section: str, place: str, before: list[Any], after: list[Any]) -> Iterator[Change]:
@@ -86,41 +71,9 @@ def _name(step: Any) -> str:
     return str(step if isinstance(step, str) else step[0])
 
 
-def _is_step(value: Any) -> bool:
-    if isinstance(value, str):
-        return value.startswith("$") and not value.startswith("${")
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict)
-
-
-def _is_chain(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(map(_is_step, value))
-
-
 def _nested(before: list[Any], after: list[Any]) -> bool:
     """Whether two lists hold pieces of their own, and not numbers that read better together."""
     return any(isinstance(one, (list, dict)) for one in [*before, *after])
-
-
-def _step(step: Any) -> str:
-    if isinstance(step, str):
-        return step
-    name, fields = step
-    defaults = {one.name: one for one in STEPS[name].fields} if name in STEPS else {}
-    said = {key: value for key, value in fields.items() if not _is_default(defaults.get(key), value)}
-    if not said:
-        return str(name)
-    principal = STEPS[name].principal if name in STEPS else None
-    if list(said) == [principal]:
-        return f"{{{name}: {text(said[principal])}}}"
-    return f"{{{name}: {text(said)}}}"
-
-
-def _is_default(field: Any, value: Any) -> bool:
-    if field is None:
-        return value is None
-    if field.kind is Kind.COMPUTATION and isinstance(field.default, str):
-        return bool(value == [[field.default, {}]])
-    return bool(value == field.default)
 
 
 def _join(place: str, inner: str) -> str:
