@@ -7,7 +7,7 @@ shared by all iterations of the adjoint's solver and by the final product. An op
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 from deqc.ir.builder import Builder
 from deqc.ir.graph import Node, Program, body, depends, reachable
 from deqc.ops import OPS
-from deqc.types import Type
+from deqc.ops.base import Op
+from deqc.types import Type, UnknownSizeError
 
 
 @dataclass(frozen=True)
@@ -75,14 +76,15 @@ class _Reverse:
             dim = node.attributes["dim"] % node.type.rank
             start = node.attributes["start"]
             self.parts[x].append(_Part(dim, start, start + node.type.shape[dim], g))
-        elif op.rule(node):
-            make = self.builder.make
-            for operand, cotangent in zip(node.operands, op.adjoint(make, node, g), strict=True):
-                if cotangent is not None:
+        elif (cotangents := self._ruled(op, node, g)) is not None:
+            for operand, cotangent in zip(node.operands, cotangents, strict=True):
+                if cotangent is not None and operand.type.differentiable:
                     self.full[operand].append(cotangent)
         else:
             self.autograd.append(node.op)
             for index, operand in enumerate(node.operands):
+                if not operand.type.differentiable:
+                    continue
                 attributes: dict[str, Any] = {
                     "of": op,
                     "constants": node.attributes,
@@ -90,6 +92,13 @@ class _Reverse:
                     "index": index,
                 }
                 self.full[operand].append(self.builder.make("autograd", g, *node.operands, **attributes))
+
+    def _ruled(self, op: Op, node: Node, g: Node) -> Sequence[Node | None] | None:
+        """The cotangents of the operands by the op's rule; None where it has none for these sizes."""
+        try:
+            return op.adjoint(self.builder.make, node, g) if op.rule(node) else None
+        except UnknownSizeError:  # it computes with a size that is known at the call only
+            return None
 
     def _total(self, node: Node) -> Node | None:
         """All contributions to a node's cotangent, added up."""
@@ -116,11 +125,16 @@ class _Reverse:
 
     def _joined(self, node: Node, parts: list[_Part]) -> Node:
         """Cotangents of slices side by side, zeros between them."""
-        merged, dim, size = self._merged(parts), parts[0].dim, node.type.shape[parts[0].dim]
-        if any(a.stop > b.start for a, b in pairwise(merged)):
+        dim, size = parts[0].dim, node.type.shape[parts[0].dim]
+        try:
+            merged = self._merged(parts)
+            apart = all(a.stop <= b.start for a, b in pairwise(merged))
+        except UnknownSizeError:  # which of them comes first is known at the call only
+            merged, apart = parts, len(parts) == 1
+        if not apart:
             padded = [
                 self.builder.make("pad", p.g, dim=dim, before=p.start, after=size - p.stop)
-                if p.stop - p.start < size
+                if p.stop - p.start != size
                 else p.g
                 for p in merged
             ]

@@ -11,6 +11,7 @@ from deqc.ops.code import literal
 from deqc.solvers import LINEAR_SOLVERS, SOLVERS
 from deqc.spec.methods import resolved
 from deqc.spec.model import Adjoint, Method, Solver, Spec
+from deqc.types import named
 
 SMALL = 64  # numbers a state, up to which a dense Jacobian and its factors cost less than iterations
 LARGEST_DENSE = 4096  # numbers a state, above which a dense Jacobian a sample is refused
@@ -18,14 +19,15 @@ LARGEST_DENSE = 4096  # numbers a state, above which a dense Jacobian a sample i
 
 def choose(spec: Spec, program: Program, problems: Problems) -> tuple[Solver, Adjoint]:
     """The solver and the adjoint with `auto` resolved; a dense method on a large state is a diagnostic."""
+    small = not named(program.size) and program.size <= SMALL
     dense = all(len(s.shape) == 1 for s in program.scales)
     solver, adjoint = spec.solver, spec.adjoint
     if solver.method.name == "auto":
-        name = "newton" if dense and program.size <= SMALL else "anderson"
+        name = "newton" if dense and small else "anderson"
         solver = replace(solver, method=resolved(solver.method, name, SOLVERS))
     linear = adjoint.linear_solver
     if linear is not None and linear.name == "auto":
-        name = "lu" if program.size <= SMALL else "gmres"
+        name = "lu" if small else "gmres"
         adjoint = replace(adjoint, linear_solver=resolved(linear, name, LINEAR_SOLVERS))
     _check_size(solver.method, "newton", "anderson", program, spec.sections.get("solver"), problems)
     if adjoint.linear_solver is not None:
@@ -37,7 +39,7 @@ def _check_size(
     method: Method, dense: str, other: str, program: Program, section: Span | None, problems: Problems
 ) -> None:
     place = method.span or section
-    if method.name == dense and program.size > LARGEST_DENSE and place is not None:
+    if method.name == dense and not named(program.size) and program.size > LARGEST_DENSE and place is not None:
         problems.add(
             "E081",
             place,

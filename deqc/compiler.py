@@ -28,6 +28,7 @@ from deqc.emit.plan import Plan
 from deqc.emit.planner import Identity, plan
 from deqc.emit.render import render
 from deqc.ir.graph import Program, called_modules
+from deqc.ir.sizes import arranged
 from deqc.lower import lower
 from deqc.ops.code import literal
 from deqc.passes import optimise
@@ -79,7 +80,7 @@ def compile_text(
     solver, adjoint = choose(spec, lowered, problems)
     problems.raise_errors()
     stages = [("lowering", lowered)]
-    program = optimise(lowered, disable, lambda name, after: stages.append((name, after)))
+    program = arranged(optimise(lowered, disable, lambda name, after: stages.append((name, after))))
     used = adjoint.method.name == "implicit" or solver.method.name == "newton"
     # to a module of the user's only torch knows the derivative: one graph of the whole of f then serves best
     own = ADJOINT not in disable and not called_modules(program)

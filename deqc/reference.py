@@ -17,6 +17,7 @@ from torch import Tensor
 
 from deqc.ir.graph import Node, Program, reachable
 from deqc.ops import OPS
+from deqc.types import bound, named
 
 CONVERGED = 1e-13  # largest entry of f(z) - z at which the iteration ends, in float64
 ITERATIONS = 4000
@@ -33,11 +34,23 @@ class Reference:
 
 def evaluate(program: Program, roots: tuple[Node, ...], values: Mapping[Node, Any]) -> tuple[Tensor, ...]:
     """The values of nodes, given those of leaves (and of any other nodes), by each op's own meaning."""
-    known = dict(values)
+    known, sizes = dict(values), sizes_of(values)
     for node in reachable(roots, frozenset(known)):
         attributes = {"batched": node.type.batched, **node.attributes}
+        attributes = {name: bound(value, sizes) for name, value in attributes.items()}
         known[node] = OPS[node.op].meaning(torch, attributes, *(known[o] for o in node.operands))
     return tuple(known[root] for root in roots)
+
+
+def sizes_of(values: Mapping[Node, Any]) -> dict[str, int]:
+    """What the names of dimensions stand for, from the shapes of the inputs."""
+    return {
+        size.name: values[node].shape[axis + node.type.batched]
+        for node in values
+        if node.op == "input"
+        for axis, size in enumerate(node.type.shape)
+        if named(size) and size.name is not None
+    }
 
 
 def leaves(
@@ -73,7 +86,9 @@ def solve(
 ) -> Reference:
     """The equilibrium by plain iteration from zeros, with the whole of it on autograd's tape."""
     given = leaves(program, state, inputs, modules)
-    z = inputs[0].new_zeros(inputs[0].shape[0], program.size)
+    batch = next(x.shape[0] for x, node in zip(inputs, program.inputs, strict=True) if node.type.batched)
+    real = next(x for x in (*state.values(), *inputs) if x.is_floating_point())
+    z = real.new_zeros(batch, bound(program.size, sizes_of(given)))
     residual = float("inf")
     for _ in range(ITERATIONS):
         fz = apply_f(program, z, given)
@@ -88,5 +103,6 @@ def output(program: Program, z: Tensor, given: Mapping[Node, Any]) -> tuple[Tens
     """What `forward` returns at the packed state z."""
     if program.outputs:
         return evaluate(program, program.outputs, {**given, program.solution: z})
-    unpack = OPS["unpack"].meaning
-    return tuple(unpack(torch, {"start": s.start, "stop": s.stop, "shape": s.shape}, z) for s in program.scales)
+    unpack, sizes = OPS["unpack"].meaning, sizes_of(given)
+    places = [{"start": s.start, "stop": s.stop, "shape": s.shape} for s in program.scales]
+    return tuple(unpack(torch, {name: bound(v, sizes) for name, v in place.items()}, z) for place in places)

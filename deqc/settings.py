@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from deqc.fields import Field, Kind
+from deqc.types import FLOAT
 
 LANGUAGE: Final = 1  # the version of the language, the value of `deqc:`
 MOST_SCALES: Final = 64  # the matrix of mapping layers has the square of it
@@ -139,8 +140,9 @@ SECTIONS: Final = (
     Section(
         "input",
         "The arguments of `forward` in order: each name with the shape of one sample; the batch dimension is implied. "
-        "Read as `$name`.",
-        ({"x": [4]}, {"image": [1, 28, 28]}),
+        "Read as `$name`. A name in a shape stands for a size that is known at the call. In full {shape, dtype, batch, "
+        "layout}.",
+        ({"x": [4]}, {"image": [1, 28, 28]}, {"tokens": {"shape": ["L"], "dtype": "int64"}}),
         required=True,
     ),
     Section(
@@ -223,6 +225,10 @@ SECTIONS: Final = (
 )
 
 
+# What the entries of an input may be; float is the dtype of the parameters, whichever that is.
+DTYPES: Final = (FLOAT, "bool", "uint8", "int8", "int16", "int32", "int64")
+
+
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
@@ -231,7 +237,6 @@ def _words(text: str) -> frozenset[str]:
 PLANNED: Final[dict[str, frozenset[str]]] = {
     "section": _words("loss time jacobian_regularization"),
     "kind": _words("neural_ode"),
-    "input": _words("dtype batch layout"),
     "solver": _words(
         """
         cascade aitken newton_krylov trust_region levenberg_marquardt limited_memory_broyden broyden klement dfsane

@@ -35,6 +35,7 @@ class Case(NamedTuple):
     reference: Callable[..., Outputs]  # (model, *inputs) -> what forward returns, unrolled to convergence
     implicit: bool = True  # derivatives come from the implicit function theorem
     every_transform: bool = True  # false where torch itself lacks some for an op of f
+    sizes: tuple[int, ...] = ()  # that names of dimensions in the scales stand for: arguments of pack and unpack
 
 
 def import_source(source: str, name: str, directory: Path) -> ModuleType:
@@ -194,11 +195,11 @@ def solution_fields(case: Case) -> None:
     model, inputs = case.model(), case.inputs(5)
     with tight(case):
         solution = model.solve(*inputs)
-        z = model.pack(solution.z_star)
+        z = model.pack(solution.z_star, *case.sizes)
         assert apart(pieces(model(*inputs)), pieces(solution.output)) == 0
-        assert apart([model.pack(solution.residual)], [model.step(z, *inputs) - z]) < 1e-13
-        assert float(model.pack(solution.residual).detach().abs().max()) < 1e-11
-        assert apart(pieces(model.unpack(z)), pieces(solution.z_star)) == 0
+        assert apart([model.pack(solution.residual, *case.sizes)], [model.step(z, *inputs) - z]) < 1e-13
+        assert float(model.pack(solution.residual, *case.sizes).detach().abs().max()) < 1e-11
+        assert apart(pieces(model.unpack(z, *case.sizes)), pieces(solution.z_star)) == 0
         again = model.solve(*inputs, z0=solution.z_star)
     record = solution.original
     assert isinstance(solution.nfe, int)
@@ -217,12 +218,12 @@ def depth_applies_f(case: Case) -> None:
     """`depth=k` is f applied k times, gradients included."""
     model, inputs = case.model(), case.inputs(3)
     solution = model.solve(*inputs, depth=3)
-    z = model.pack(solution.u0)
+    z = model.pack(solution.u0, *case.sizes)
     for _ in range(3):
         z = model.step(z, *inputs)
-    assert apart([model.pack(solution.z_star)], [z]) < 1e-13
+    assert apart([model.pack(solution.z_star, *case.sizes)], [z]) < 1e-13
     assert solution.nfe == 3
-    assert apart([model.pack(solution.residual)], [model.step(z, *inputs) - z]) < 1e-13
+    assert apart([model.pack(solution.residual, *case.sizes)], [model.step(z, *inputs) - z]) < 1e-13
     assert apart(pieces(solution.output), pieces(model(*inputs, depth=3))) == 0
     assert solution.output is not None
     assert loss(model(*inputs, depth=3)).requires_grad
@@ -250,10 +251,10 @@ def not_a_number_stays_where_it_is(case: Case) -> None:
             assert "non_finite" in str(error)
             return
     assert got.original.status.tolist()[1] == 4
-    assert bool(model.pack(got.z_star).isfinite().all()) or "_initial" in dir(model)
+    assert bool(model.pack(got.z_star, *case.sizes).isfinite().all()) or "_initial" in dir(model)
     if "_joint" not in vars(case.module):
         others = [0, 2, 3, 4]
-        assert torch.equal(model.pack(got.z_star)[others], model.pack(want.z_star)[others])
+        assert torch.equal(model.pack(got.z_star, *case.sizes)[others], model.pack(want.z_star, *case.sizes)[others])
         assert torch.equal(got.original.steps[others], want.original.steps[others])
 
 

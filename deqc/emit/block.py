@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from types import MappingProxyType
 
+from deqc.emit import sizes
 from deqc.emit.layout import WIDTH, statement
 from deqc.emit.naming import SECTIONS, Namer, wish
 from deqc.ir.graph import Node, reachable
@@ -29,12 +31,16 @@ class Block:
         indent: int,
         wishes: Mapping[Node, str] | None = None,
         layers: bool = False,
+        dimensions: tuple[str, ...] = (),
+        sources: Mapping[Node, Code] = MappingProxyType({}),
     ) -> None:
         self.lines: list[str] = []
         self.names: dict[Node, str] = {}
         self._codes: dict[Node, Code] = dict(given)
         self._depth: dict[Node, int] = {}
-        self._namer = Namer(reserved)
+        self._namer = Namer(reserved | set(dimensions))
+        self._dimensions, self._sources = dimensions, sources
+        self.sizes: tuple[str, ...] = ()  # names of dimensions that the statements read
         self._indent = indent
         self._wishes = wishes or {}
         self._layers = layers
@@ -60,6 +66,8 @@ class Block:
     def returned(self, code: Code) -> tuple[str, ...]:
         """All statements, and `return` of an expression; under a type of its own where a layer's call hides it."""
         self.texts.append(flat(code))
+        self.sizes = sizes.used(self.texts, self._dimensions)
+        self.lines[:0] = sizes.statements(self.sizes, self._sources)
         if self._layers and _calls_layer(code):
             name = self._namer.fresh("output")
             return (*self.lines, *statement(f"{name}: Tensor = ", code, self._indent), f"return {name}")

@@ -25,6 +25,7 @@ class Argument:
     name: str
     shape: str  # "(B, 4)"
     sizes: tuple[str, ...]  # of one sample
+    described: str = ""  # its dtype or layout and its shape, as a call checks them: '"float", ("B", "N", 50)'
 
 
 @dataclass(frozen=True)
@@ -136,3 +137,10 @@ class Plan:
     adjoint: AdjointPlan
     convolution_gradients: bool = False  # whether some body uses torch.nn.grad
     nested: bool = False  # whether some layer has layers of its own computations beside its parameters
+    dimensions: tuple[str, ...] = ()  # names in the scales, sizes known at the call: arguments of pack and unpack
+    sizes: Lines = ()  # statements that read them from the inputs
+    like: str = ""  # an expression of a method that gives zeros their batch, device and dtype
+    blank: bool = False  # whether some method calls `_blank`
+    plain: bool = True  # whether all inputs have a batch, real numbers, and sizes that are known
+    real: bool = True  # whether all inputs are of real numbers
+    constants: int = 0  # weights without a gradient, the last ones

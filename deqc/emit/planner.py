@@ -26,8 +26,11 @@ from deqc.emit.plan import (
 )
 from deqc.emit.render import adjoint_text, solver_text
 from deqc.emit.setup import helpers, iterations, partings, projections, starts, tensors_code
+from deqc.emit.sizes import statements
 from deqc.ir.graph import Node, Program, called_modules, is_buffer, reachable
-from deqc.ops.code import Attribute, Call, Code, Items, Text, call
+from deqc.ir.sizes import names as dimension_names
+from deqc.ops.code import Attribute, Call, Code, Items, Text, call, flat, literal
+from deqc.types import BATCH, FLOAT, Type, named
 
 IN_FUNCTIONS = frozenset(
     {"z", "u", "w", "m", "at", "f", "F", "torch", "nn", "vjp", "linearize", "pullback", "jacobian"}
@@ -35,6 +38,7 @@ IN_FUNCTIONS = frozenset(
 IN_METHODS = frozenset(
     {"self", "z", "f", "F", "torch", "nn", "equilibrium", "pack", "unpack", "Weights", "Encoded", "Output"}
 )
+NONE = Text("_EMPTY")  # the gradient of what has none
 MARKS = (("_derivative", "d_"), ("_scale", "s_"))  # how what a rule reads is called after the value it belongs to
 PADDING = frozenset({"_rows", "_by_key", "_by_distance"})  # functions of the module that call F.pad
 
@@ -73,11 +77,13 @@ class _Planner:
     functions: set[str] = field(default_factory=set)
     names: dict[Node, str] = field(default_factory=dict)  # of values in linearize: f calls them the same
     texts: list[str] = field(default_factory=list)
+    sized: set[Node] = field(default_factory=set)  # roots of methods that read sizes from the inputs
 
     def __post_init__(self) -> None:
         self.fields = field_names(self.program)
         self.inputs = [str(i.attributes["name"]) for i in self.program.inputs]
-        names = Namer(IN_METHODS | set(self.inputs))
+        self.dimensions = dimension_names(i.type for i in self.program.inputs)
+        names = Namer(IN_METHODS | set(self.inputs) | set(self.dimensions))
         self.locals = Locals(*(names.fresh(n) for n in ("w", "u0", "e", "record", "m")))
         self.encoded = self._encoded()
         namer = Namer(())
@@ -95,6 +101,8 @@ class _Planner:
         sections = self._sections()
         layers = program.layers
         self.functions |= helpers(layers)
+        scaled = dimension_names(Type(s.shape) for s in program.scales)
+        like = self._like()
         code = "\n".join([*self.texts, *f, *weights, *head, *start, *encode])
         return Plan(
             deqc_version=self.identity.deqc_version,
@@ -105,12 +113,19 @@ class _Planner:
             title=self._title(),
             class_doc="The model; parameters are named by their place in the spec.",
             inputs=tuple(
-                Argument(n, str(i.type), tuple(map(str, i.type.shape)))
+                Argument(n, str(i.type), tuple(map(str, i.type.shape)), _described(i.type))
                 for n, i in zip(self.inputs, program.inputs, strict=True)
             ),
             scales=tuple(ScalePlan(s.shape, s.start, s.stop) for s in program.scales),
             single=len(program.scales) == 1,
             size=program.size,
+            dimensions=scaled,
+            sizes=statements(scaled, self._inputs_given()),
+            like=like,
+            blank="self._blank(" in f"{code}\n{like if program.start_kind != 'chains' else ''}",
+            plain=all(i.type.batched and i.type.differentiable for i in program.inputs) and not self.dimensions,
+            real=all(i.type.dtype == FLOAT for i in program.inputs),
+            constants=sum(not n.type.differentiable for n in program.boundary),
             images=any(len(s.shape) == 3 for s in program.scales),
             weights=tuple(Member(self.fields[n], _comment(n, self.fields[n])) for n in program.boundary),
             f=f,
@@ -153,7 +168,11 @@ class _Planner:
         wishes: dict[Node, str] | None = None,
     ) -> Lines:
         known = {self.program.state: Text("z"), **self._weights_given()} if given is None else given
-        return self._finished(Block(roots, known, IN_FUNCTIONS, 4, wishes=wishes), result)
+        return self._finished(self._block(roots, known, wishes), result)
+
+    def _block(self, roots: tuple[Node, ...], known: dict[Node, Code], wishes: dict[Node, str] | None = None) -> Block:
+        sources = self._weights_given() if self.dimensions else {}
+        return Block(roots, known, IN_FUNCTIONS, 4, wishes=wishes, dimensions=self.dimensions, sources=sources)
 
     def _finished(self, block: Block, result: Callable[[Block], Code]) -> Lines:
         lines = block.returned(result(block))
@@ -166,7 +185,7 @@ class _Planner:
             return None
         adjoint, boundary = self.adjoint, self.program.boundary
         given: dict[Node, Code] = {self.program.state: Text("z"), **self._weights_given()}
-        block = Block(adjoint.shared, given, IN_FUNCTIONS, 4)
+        block = self._block(adjoint.shared, given)
         self.names = block.names
         namer = Namer({"count", "index"})
         members = {n: namer.fresh(self.fields.get(n) or _member(n, block)) for n in adjoint.shared}
@@ -182,7 +201,7 @@ class _Planner:
         roots = tuple(p for p in adjoint.pullback if p is not None)
 
         def result(block: Block) -> Code:
-            zero = [call("torch.zeros_like", weights[n]) for n in boundary]
+            zero = [call("torch.zeros_like", weights[n]) if n.type.differentiable else NONE for n in boundary]
             parts = [z if p is None else block.code(p) for p, z in zip(adjoint.pullback, zero, strict=True)]
             return call("Weights", *parts)
 
@@ -230,8 +249,14 @@ class _Planner:
         common = {self.locals.encoded, self.locals.weights, self.locals.start, self.locals.modules}
         reserved = IN_METHODS | set(self.inputs) | common
         wishes = {n: name for n, name in self.fields.items() if n not in given}
-        block = Block(roots, given, reserved, 8, wishes=wishes, layers=True)
-        return self._finished(block, result)
+        sources = self._inputs_given()
+        block = Block(
+            roots, given, reserved, 8, wishes=wishes, layers=True, dimensions=self.dimensions, sources=sources
+        )
+        lines = self._finished(block, result)
+        if block.sizes:
+            self.sized.update(roots)
+        return lines
 
     def _encode(self) -> Lines:
         if not self.encoded:
@@ -258,7 +283,14 @@ class _Planner:
         return tuple(Member(name, str(n.type)) for name, n in zip(names, self.program.outputs, strict=True))
 
     def _reads_inputs(self, roots: tuple[Node, ...]) -> bool:
-        return any(n.op == "input" for n in reachable(roots, frozenset(self.encoded)))
+        read = any(n.op == "input" for n in reachable(roots, frozenset(self.encoded)))
+        return read or not self.sized.isdisjoint(roots)
+
+    def _like(self) -> str:
+        """What gives zeros their batch, device and dtype: the first input of real numbers for each sample."""
+        batched = [(name, i) for name, i in zip(self.inputs, self.program.inputs, strict=True) if i.type.batched]
+        real = next((name for name, i in batched if i.type.dtype == FLOAT), None)
+        return real or f"self._blank({batched[0][0]})"
 
     # the table of layers and the docstring
 
@@ -288,9 +320,10 @@ class _Planner:
         inputs = ", ".join(f"{n} {i.type}" for n, i in zip(self.inputs, self.program.inputs, strict=True))
         state = ("State    " if len(self.program.scales) == 1 else "Scales   ") + shapes(self.program)
         outputs = ", ".join(f"{one.name} {one.comment}".lstrip() for one in self._outputs())
-        output = f"     Output   {outputs}" if outputs else ""
-        lines = [*equation(self.source), ""]
-        lines.append(f"Input    {inputs}     {state}{output}     Parameters   {parameters}")
+        output = [f"Output   {outputs}"] if outputs else []
+        parts = [f"Input    {inputs}", state, *output, f"Parameters   {parameters}"]
+        line = "     ".join(parts)
+        lines = [*equation(self.source), "", *([line] if len(line) <= WIDTH else parts)]
         lines.append(f"Solver   {solver_text(self.solver)}")
         lines.append(f"Adjoint  {adjoint_text(self.adjoint_plan)}")
         return tuple(lines)
@@ -305,6 +338,14 @@ def _member(node: Node, block: Block) -> str:
     code = block.known(of)
     name = code.text if isinstance(code, Text) and code.text.isidentifier() else wish(of)
     return f"{after}{name}"
+
+
+def _described(kind: Type) -> str:
+    """`"float", ("B", "N", 50)`: what a call checks of an input."""
+    shape = [literal(str(n)) if named(n) else literal(n) for n in kind.shape]
+    shape = [literal(BATCH), *shape] if kind.batched else shape
+    word = "sparse_csr" if kind.sparse else kind.dtype
+    return f'"{word}", {flat(Items(tuple(shape), "()"))}'
 
 
 def _nested(paths: list[str]) -> bool:

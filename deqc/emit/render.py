@@ -15,7 +15,7 @@ import jinja2
 from deqc.emit.bytecode import TemplateCache
 from deqc.emit.layout import statement
 from deqc.emit.plan import AdjointPlan, Argument, Plan, ScalePlan, SolverPlan
-from deqc.ops.code import Items, Text, call, literal
+from deqc.ops.code import Items, Text, call, literal, stretch
 from deqc.resources import folder
 
 WIDTH: Final = 120
@@ -84,6 +84,11 @@ def argument_names(arguments: Sequence[Argument]) -> list[str]:
     return [argument.name for argument in arguments]
 
 
+def typed_sizes(names: Sequence[str]) -> list[str]:
+    """`N: int` for every name of a dimension."""
+    return [f"{name}: int" for name in names]
+
+
 def module_arguments(names: Sequence[str]) -> list[str]:
     """`cell: nn.Module` for every module of the user's."""
     return [f"{name}: nn.Module" for name in names]
@@ -136,7 +141,12 @@ def unpacked_piece(columns: str, scale: ScalePlan) -> str:
 
 def unpacked_pieces(scales: Sequence[ScalePlan]) -> list[str]:
     """Every scale of the packed state z."""
-    return [unpacked_piece(f"z[:, {scale.start}:{scale.stop}]", scale) for scale in scales]
+    return [unpacked_piece(f"z[:, {stretch(scale.start, scale.stop)}]", scale) for scale in scales]
+
+
+def described_inputs(inputs: Sequence[Argument]) -> list[str]:
+    """`("x", x, "float", ("B", "N", 50))` for every input."""
+    return [f'("{one.name}", {one.name}, {one.described})' for one in inputs]
 
 
 def goal_text(solver: SolverPlan) -> str:
@@ -204,6 +214,7 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         indented,
         typed_arguments,
         argument_names,
+        typed_sizes,
         module_arguments,
         own_modules,
         batched_shapes,
@@ -212,6 +223,7 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         packed_state,
         unpacked_piece,
         unpacked_pieces,
+        described_inputs,
         goal_text,
         solver_text,
         adjoint_text,

@@ -20,7 +20,7 @@ from deqc.ops.variational_dropout import OP as VARIATIONAL
 from deqc.ops.weights import NAME, PARAMETRIZATIONS, SAID
 from deqc.spec.expressions import Expression
 from deqc.spec.model import Block, Branches, Choice, Computation, Literal, Module, Reference, Spec, Step, Weight
-from deqc.types import Type, show
+from deqc.types import FLOAT, Type, UnknownSizeError, dims, show
 
 STEPS_AT_MOST = 100_000
 DEPTH_AT_MOST = 128
@@ -40,7 +40,7 @@ class Chains:
     depth: int = 0  # of computations within computations
     weights: dict[str, Node | None] = field(default_factory=dict)  # the parameters of the model itself
     modules: dict[str, Node] = field(default_factory=dict)  # the parameters of each module of the user's
-    first_input: Node | None = None  # gives zeros and masks their batch, device and dtype
+    like: Node | None = None  # gives zeros and masks their batch, device and dtype
 
     def lower(self, computation: Computation, x: Node | None, path: str, scope: Scope) -> Node | None:
         """The value of a computation that starts from x; None after an error."""
@@ -103,6 +103,13 @@ class Chains:
         except ShapeError as error:
             self.problems.add("E060", step.span, str(error), expected=error.expected, hint=error.hint)
             return None
+        except UnknownSizeError as error:
+            message = f"{step.name} needs a size that is known at the call only: {error}"
+            hint = (
+                "the dimensions that names stand for are carried along as they are: write a number in place of a name"
+            )
+            self.problems.add("E060", step.span, message, hint=hint)
+            return None
         finally:
             self.depth -= 1
 
@@ -115,15 +122,17 @@ class Chains:
             return self._structure(op, step, x, path, scope)
         values = attributes(op, step, x.type if x else None, scope, self.problems)
         if not op.takes:
-            assert self.first_input is not None
+            assert self.like is not None
             where: dict[str, Any] = {"shape": scope.shape, "batched": True}
-            return self.builder.make(op.name, self.first_input, span=step.span, **values, **where)
+            return self.builder.make(op.name, self.like, span=step.span, **values, **where)
         if op.name == "variational_dropout" and x is not None:
+            self._check_kind(step, x)
             return self._mask(values, step, x)
         taken = path in self.folders
         operands = self._operands(op, step, x, path, scope)
         if None in operands.values():
             return None
+        operands = {name: self._readable(op, step, name, node) for name, node in operands.items()}
         if any(field.nullable for field in op.fields if field.name in op.takes):
             values[GIVEN] = tuple(operands)
         holds = path in self.folders and not taken  # layers of its own computations
@@ -145,7 +154,11 @@ class Chains:
                 expected=f"a body that returns {show(x.type.shape)}",
             )
             return None
-        return None if y is None else self.builder.make("sum", x, y, span=step.span)
+        if y is None:
+            return None
+        self._check_kind(step, x)
+        self._check_kind(step, y)
+        return self.builder.make("sum", x, y, span=step.span)
 
     def _operands(self, op: Op, step: Step, x: Node | None, path: str, scope: Scope) -> dict[str, Node | None]:
         """What a node of the op reads, by the name of the field; None after an error. What is left null is left out.
@@ -164,6 +177,37 @@ class Chains:
             elif isinstance(argument, Computation) and not (fields[name].nullable and self._absent(argument, scope)):
                 found[name] = self.lower(argument, x, f"{path}.{name}", scope)
         return found
+
+    def _readable(self, op: Op, step: Step, name: str, value: Node | None) -> Node | None:
+        """What the op takes under a name as it reads it: of a kind that it reads, and repeated for every sample."""
+        if value is None:
+            return None
+        taken = name.partition(".")[0]
+        self._check_kind(step, value, op.dtypes.get(taken, frozenset()), taken in op.sparse)
+        if value.type.batched or value.type.sparse or op.unbatched or taken == op.source:
+            return value
+        return self._repeated(value, step)
+
+    def _repeated(self, value: Node, step: Step) -> Node:
+        assert self.like is not None
+        return self.builder.make("repeated", value, self.like, span=step.span)
+
+    def _check_kind(self, step: Step, value: Node, dtypes: frozenset[str] = frozenset(), sparse: bool = False) -> None:
+        """Refuses whole numbers, truth values and sparse matrices where the step computes with real numbers."""
+        kind, hint = value.type, None
+        if kind.sparse and not sparse:
+            found, hint = "a sparse matrix", "only matmul reads one: `{matmul: {left: $…}}`"
+        elif kind.dtype != FLOAT and kind.dtype not in dtypes:
+            found = "truth values (bool)" if kind.dtype == "bool" else f"whole numbers ({kind.dtype})"
+            if kind.dtype != "bool":
+                hint = "embedding makes vectors of whole numbers; numbers to compute with are an input of dtype float"
+            else:
+                hint = "numbers to compute with are an input of dtype float"
+        else:
+            return
+        expected = f"float or {', '.join(sorted(dtypes))}" if dtypes else "float"
+        self.problems.add("E066", step.span, f"{step.name} is given {found}", expected=expected, hint=hint)
+        raise InvalidArgumentError
 
     def _node(
         self, op: Op, values: dict[str, Any], step: Step, operands: list[Node], path: str, holds: bool, scope: Scope
@@ -248,10 +292,8 @@ class Chains:
         shape = VARIATIONAL.mask_shape(values, x.type)
         if values["p"] == 0:
             return x
-        assert self.first_input is not None
-        mask = self.builder.make(
-            "dropout_mask", self.first_input, shape=shape, p=values["p"], span=step.span, hint="mask"
-        )
+        assert self.like is not None
+        mask = self.builder.make("dropout_mask", self.like, shape=shape, p=values["p"], span=step.span, hint="mask")
         return self.builder.make("mul", x, mask, span=step.span)
 
     def _branches(self, op: Op, step: Step, x: Node | None, path: str, scope: Scope) -> Node | None:
@@ -266,6 +308,8 @@ class Chains:
             results.append(self.lower(branch, x, f"{path}.{number}", scope))
             places.append(branch.span)
         made = [r for r in results if r is not None]
+        for one in made:
+            self._check_kind(step, one)
         if not results:
             first = branches.items[0].steps[0]
             assert isinstance(first, Reference)
@@ -287,6 +331,8 @@ class Chains:
                     )
                     return None
             made = [self._spread(r, len(shape), step) for r in made]
+        elif any(r.type.batched for r in made):
+            made = [r if r.type.batched else self._repeated(r, step) for r in made]
         return self.builder.make(op.name, *made, span=step.span, **values)
 
     def _spread(self, value: Node, rank: int, step: Step) -> Node:

@@ -12,7 +12,7 @@ from deqc.lower.doubts import doubt
 from deqc.lower.scope import Absent, Numbers, Scope
 from deqc.spec.model import Computation, Spec, Step
 from deqc.spec.shapes import shape_fields
-from deqc.types import Type, show
+from deqc.types import FLOAT, Type, show
 
 
 def lower(spec: Spec, problems: Problems) -> Program | None:
@@ -44,10 +44,15 @@ class _Lowering:
         self.chains = Chains(self.spec, self.problems, self.builder)
         self.scales = _scales(self.spec)
         self.inputs = [
-            self.builder.leaf("input", Type(i.shape.sizes), hint=i.name, span=i.span, name=i.name)
+            self.builder.leaf(
+                "input", Type(i.shape.sizes, i.batched, i.dtype, i.sparse), hint=i.name, span=i.span, name=i.name
+            )
             for i in self.spec.inputs
         ]
-        self.chains.first_input = self.inputs[0]
+        batched = [i for i in self.inputs if i.type.batched]
+        self.only = batched[0] if len(batched) == 1 else None  # where a computation of encoder or start begins
+        real = next((i for i in batched if i.type.dtype == FLOAT), None)
+        self.like = self.chains.like = real or self.builder.make("blank", batched[0])
         self.chains.parameters()
         self.values: dict[str, Node | Absent | None] = {
             **{i.attributes["name"]: i for i in self.inputs},
@@ -103,7 +108,7 @@ class _Lowering:
         """What f reads before any hoisting: inputs, encoder values, masks and parameters as they stand."""
         moving = depends(nodes, state)
         made = frozenset(self.encoded) | {
-            n for n in nodes if n.op in ("input", "parameter", "parameters", "dropout_mask")
+            n for n in nodes if n.op in ("input", "parameter", "parameters", "dropout_mask", "blank")
         }
         stop = frozenset(n for n in made if n not in moving)
         inside = set(reachable((f,), stop))
@@ -128,14 +133,14 @@ class _Lowering:
         )
 
     def _pack(self, values: list[Node]) -> Node:
+        values = [v if v.type.batched else self.builder.make("repeated", v, self.like) for v in values]
         if len(values) == 1 and values[0].type.rank == 1:
             return values[0]
         return self.builder.make("pack", *values, ranks=tuple(v.type.rank for v in values))
 
     def _encoder(self) -> None:
-        only = self.inputs[0] if len(self.inputs) == 1 else None
         for name, computation in self.spec.encoder:
-            value = self.chains.lower(computation, only, f"encoder.{name}", self._scope("encoder"))
+            value = self.chains.lower(computation, self.only, f"encoder.{name}", self._scope("encoder"))
             if value is not None:
                 if value not in self.encoded:
                     self.builder.name(value, name)
@@ -160,9 +165,13 @@ class _Lowering:
     def _checked(self, code: str, value: Node, index: int, computation: Computation, what: str) -> Node | None:
         """The value, if it has the shape of the scale."""
         shape = self.scales[index].shape
+        place: Span = computation.steps[-1].span if len(computation.steps) else computation.span
+        if not value.type.differentiable:
+            kind = "a sparse matrix" if value.type.sparse else f"values of {value.type.dtype}"
+            self.problems.add("E066", place, f"{what} {kind}", expected="real numbers (float)")
+            return None
         if value.type.shape == shape:
             return value
-        place: Span = computation.steps[-1].span if len(computation.steps) else computation.span
         self.problems.add(
             code,
             place,
@@ -224,15 +233,14 @@ class _Lowering:
     def _start(self) -> Node | None:
         if self.spec.initial.kind != "chains":
             return None
-        only = self.inputs[0] if len(self.inputs) == 1 else None
         values: list[Node | None] = []
         for i, computation in enumerate(self.spec.initial.chains):
             shape = self.scales[i].shape
             if computation is None:
-                values.append(self.builder.make("zeros", self.inputs[0], shape=shape, batched=True))
+                values.append(self.builder.make("zeros", self.like, shape=shape, batched=True))
                 continue
             scope = replace(self._scope("init", scale=self._shape(i)), shape=shape)
-            value = self.chains.lower(computation, only, f"init.{i}", scope)
+            value = self.chains.lower(computation, self.only, f"init.{i}", scope)
             values.append(value and self._checked("E065", value, i, computation, "init returns"))
         if any(v is None for v in values):
             return None

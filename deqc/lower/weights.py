@@ -17,7 +17,7 @@ from deqc.ops.base import ShapeError
 from deqc.ops.code import Text
 from deqc.ops.weights import CONSTRAINTS, INITS, PARAMETRIZATIONS, initial, is_zero, made
 from deqc.spec.model import Choice
-from deqc.types import Type, show
+from deqc.types import Type, dims, show
 
 NUMBERS_AT_MOST = 2**34  # 64 GiB in float32: no parameter of a model anyone trains
 
@@ -47,6 +47,11 @@ class Tensors:
         Raises:
             ShapeError: a start, a parametrisation or a constraint does not fit the shape.
         """
+        if unknown := next(dims(shape), None):
+            raise ShapeError(
+                f"{what} would have the shape {show(shape)}, where {unknown} is known at the call only",
+                "a number of features on the axis that it works on",
+            )
         if prod(shape) > NUMBERS_AT_MOST:
             raise ShapeError(f"{what} would have the shape {show(shape)}", f"at most {NUMBERS_AT_MOST:,} numbers")
         if said.init is not None:

@@ -30,6 +30,7 @@ class Activation(Op):
     """y = φ(x); `reads` says whether φ' is written from x ("input") or from y ("output")."""
 
     elementwise = True
+    unbatched = True
     reads: ClassVar[str] = "input"
     torch_name: ClassVar[str]  # "torch.tanh", "F.relu"
 

@@ -151,6 +151,7 @@ class Attention(Op):
         Field("causal", Kind.BOOL, "Whether entries after a query's own have no weight for it.", default=False),
     )
     takes = ("query", "key", "value", "mask")
+    unbatched = True
     companions = (SplitHeads(), JoinHeads(), Causal())
 
     def lowered(self, make: Make, attributes: Attributes, *operands: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, Final, Protocol
 
 from deqc.fields import Field
@@ -17,6 +18,8 @@ EVERYWHERE = frozenset({MAIN, ENCODER, HEAD, INIT})
 OUTSIDE = frozenset({ENCODER, HEAD})
 
 INCOMING: Final = ""  # among what an op takes: the value of the step before
+WHOLE: Final = frozenset({"uint8", "int8", "int16", "int32", "int64"})  # dtypes of whole numbers
+ANY: Final = MappingProxyType({INCOMING: frozenset({"bool", *WHOLE})})  # the value of the step before is of any dtype
 GIVEN: Final = "given"  # the attribute that names what a use takes, where it may leave something out
 
 
@@ -76,6 +79,11 @@ class Op:
     takes: ClassVar[tuple[str, ...]] = (INCOMING,)  # its operands in order: fields that hold computations, or INCOMING
     source: ClassVar[str] = ""  # the field that gives a weight from elsewhere, where there is one
     instead: ClassVar[tuple[str, ...]] = ()  # the fields that follow from it, and are not written beside it
+    dtypes: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType(
+        {}
+    )  # that it reads besides float, by what it takes
+    sparse: ClassVar[frozenset[str]] = frozenset()  # of what it takes, that may be a sparse matrix
+    unbatched: ClassVar[bool] = False  # reads values without a batch; else they are repeated for every sample first
     where: ClassVar[frozenset[str]] = EVERYWHERE
     elementwise: ClassVar[bool] = False  # of one operand: commutes with slices and concatenation
     zero_preserving: ClassVar[bool] = False  # op(0) = 0

@@ -62,6 +62,7 @@ class Bilinear(Op):
     """y_k = aᵀ W_k b + c_k on the last axes of two branches; torch's nn.Bilinear."""
 
     name = "bilinear"
+    unbatched = True
     summary = "y_k = aᵀ W_k b + c_k on the last axes of two branches, with weights of its own: nn.Bilinear."
     fields = (
         Field(

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from deqc.types import Dim
+
 ATOM, UNARY, MATMUL, PRODUCT, SUM, COMPARE = range(6)  # how tightly an expression binds, tightest first
 
 
@@ -86,9 +88,19 @@ def literal(value: object) -> Text:
     """A Python literal. Floats keep every digit; text is escaped, whatever it holds."""
     if isinstance(value, str):
         return Text(json.dumps(value, ensure_ascii=False).encode("ascii", "backslashreplace").decode())
+    if isinstance(value, Dim):
+        return Text(str(value), ATOM if value.name else SUM if value.product else COMPARE)
     text = repr(value).replace("e+", "e") if isinstance(value, float) else repr(value)
     negative = isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0
     return Text(text, UNARY if negative else ATOM)
+
+
+def stretch(start: object, stop: object) -> str:
+    """`a:b` of an index; spaces around the colon where a side is more than a name or a number."""
+    low, high = str(start), str(stop)
+    if not any(" " in side for side in (low, high)):
+        return f"{low}:{high}"
+    return f"{low}{' ' * bool(low)}:{' ' * bool(high)}{high}"
 
 
 def call(function: str, *arguments: Code | int | float | bool | str | tuple[int, ...], **keywords: object) -> Call:
@@ -108,6 +120,11 @@ def method(
 def product(*operands: Code) -> Infix:
     """`a * b * …`."""
     return Infix("*", operands, PRODUCT)
+
+
+def divide(a: Code, b: Code) -> Infix:
+    """`a / b`."""
+    return Infix("/", (a, b), PRODUCT)
 
 
 def add(*operands: Code) -> Infix:

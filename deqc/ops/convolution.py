@@ -209,7 +209,7 @@ class Convolutional(Op):
         """Sizes by torch's formula; they must stay positive."""
         _, *sizes = channelled(self.name, types[0], self.rank)
         out = self.sizes(attributes, sizes)
-        if min(out) < 1:
+        if any(n < 1 for n in out):
             image = f"an image of {' x '.join(map(str, sizes))}" if self.rank > 1 else f"a length of {sizes[0]}"
             raise ShapeError(f"{self.name}'s kernel does not fit into {image}")
         return types[0].with_shape(self.channels_of(attributes, types[1]), *out)

@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from deqc.fields import Field, Kind
-from deqc.ops.base import INCOMING, Attributes, Make, Op, ShapeError, Value, reduced
-from deqc.ops.code import Code, literal, method
+from deqc.ops.base import ANY, INCOMING, Attributes, Make, Op, ShapeError, Value, reduced
+from deqc.ops.code import Attribute, Code, Index, literal, method
 from deqc.types import Type, show
+
+
+class Repeated(Op):
+    """A value that is the same for all samples, for each of them: a view."""
+
+    name = "repeated"
+    summary = "A value without a batch, repeated for every sample of another."
+    step = False
+    rows = False
+    repeats = True
+
+    def infer(self, attributes: Attributes, *types: Type) -> Type:
+        """With a batch."""
+        return replace(types[0], batched=True)
+
+    def flops(self, attributes: Attributes, types: Sequence[Type], result: Type) -> int:
+        """None: it is a view."""
+        return 0
+
+    def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
+        """Torch's expand."""
+        x, like = tensors
+        return x.expand(like.shape[0], *x.shape)
+
+    def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
+        """`x.expand(like.shape[0], -1, -1)`."""
+        x, like = operands
+        return method(x, "expand", Index(Attribute(like, "shape"), "0"), *(literal(-1) for _ in result.shape))
+
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """G summed over the samples."""
+        return [reduced(make, g, node.operands[0].type), None]
 
 
 class Expand(Op):
@@ -26,9 +59,12 @@ class Expand(Op):
             examples=("$x",),
         ),
     )
+    dtypes = ANY
+    unbatched = True
     principal = "like"
     takes = (INCOMING, "like")
     rows = False
+    companions = (Repeated(),)
 
     def lowered(self, make: Make, attributes: Attributes, *operands: Any) -> Any:
         """A value that has a batch needs the other's shape alone, and nothing where it has that already."""

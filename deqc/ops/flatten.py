@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deqc.ops.base import Attributes
+from deqc.ops.base import ANY, Attributes
 from deqc.ops.code import Code, method
 from deqc.ops.views import View
 from deqc.types import Type
@@ -14,6 +14,8 @@ class Flatten(View):
     """All entries of a sample in one row."""
 
     name = "flatten"
+    dtypes = ANY
+    unbatched = True
     summary = "All entries of a sample in one row: [3, 8, 8] becomes [192]."
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:

@@ -33,6 +33,7 @@ class FourierFeatures(Op):
         NAME,
     )
     principal = "out"
+    unbatched = True
 
     def layer(self, attributes: Attributes, *types: Type) -> Layer | None:
         """The frequencies alone: torch has no such layer."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from deqc.ops.base import Attributes, Make, Op, Value
-from deqc.ops.code import Code, Index, literal, method, product
+from deqc.ops.code import Code, Index, divide, literal, method, product
 from deqc.ops.shapes import images
-from deqc.types import Type
+from deqc.types import Type, named
 
 
 class Spread(Op):
@@ -26,7 +26,9 @@ class Spread(Op):
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """A broadcast view."""
         height, width = attributes["height"], attributes["width"]
-        share = product(literal(1 / (height * width)), operands[0])
+        pixels = height * width
+        known = not named(pixels)
+        share = product(literal(1 / pixels), operands[0]) if known else divide(operands[0], literal(pixels))
         return method(Index(share, "..., None, None"), "expand", -1, -1, height, width)
 
 

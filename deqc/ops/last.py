@@ -27,6 +27,7 @@ class Last(Op):
         ),
     )
     takes = (INCOMING, "like")
+    unbatched = True
 
     def lowered(self, make: Make, attributes: Attributes, *operands: Any) -> Any:
         """(…, n, …) -> (…, m, …), as the other has it: a stretch of the axis."""

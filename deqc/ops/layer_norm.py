@@ -14,6 +14,7 @@ class LayerNorm(Normalization):
     """y = gain · (x - mean) / sqrt(var + eps) + shift over the last axis."""
 
     name = "layer_norm"
+    unbatched = True
     summary = "Zero mean and unit variance over the last axis, then a learned gain and shift (Ba, Kiros & Hinton 2016)."
     fields = (AFFINE, EPS, *OWN)
     principal = "affine"

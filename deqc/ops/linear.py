@@ -61,6 +61,7 @@ class Linear(Op):
     """y = W x + b on the last axis; torch's nn.Linear."""
 
     name = "linear"
+    unbatched = True
     summary = "y = W x + b on the last axis, with weights of its own: nn.Linear. The input size is inferred."
     fields = (
         Field("out", Kind.INT, "Features of the result.", minimum=1, examples=(64, "${scale.features}")),

@@ -34,6 +34,7 @@ class LogSoftmax(Op):
     summary = "y = x - log Σ exp(x) along one axis."
     fields = (DIM,)
     principal = "dim"
+    unbatched = True
     companions = (LogSoftmaxPull(),)
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:

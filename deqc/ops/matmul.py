@@ -60,6 +60,7 @@ class Matmul(Op):
         Field("transpose", Kind.BOOL, "Whether the transposed matrix is meant.", default=False),
     )
     takes = (INCOMING, "left", "right")
+    unbatched = True
     companions = (MatmulMatrix(),)
 
     def lowered(self, make: Make, attributes: Attributes, *operands: Any) -> Any:

@@ -17,6 +17,7 @@ class Mul(Op):
     """y = a · b · …, entry by entry; all of one shape."""
 
     name = "mul"
+    unbatched = True
     summary = "The entrywise product of two or more branches of equal shape, each starting from the incoming value."
     fields = (
         Field(

@@ -62,6 +62,7 @@ class Normalize(Op):
     """y = x / |x| along one axis."""
 
     name = "normalize"
+    unbatched = True
     summary = "y = x / |x|: Euclidean length 1 along one axis."
     fields = (DIM,)
     principal = "dim"

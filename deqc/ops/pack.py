@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deqc.ops.base import Attributes, Make, Op, Value
-from deqc.ops.code import Code, Index, Items, call, method
+from deqc.ops.code import Code, Index, Items, call, method, stretch
 from deqc.types import Type
 
 
@@ -41,7 +41,7 @@ class Unpack(Op):
         z, shape = operands[0], attributes["shape"]
         if not attributes["whole"]:
             lead = "..." if len(shape) == 1 else ":"
-            z = Index(z, f"{lead}, {attributes['start']}:{attributes['stop']}")
+            z = Index(z, f"{lead}, {stretch(attributes['start'], attributes['stop'])}")
         if len(shape) == 3:
             return call("_image", z, *shape)
         if not shape:

@@ -28,7 +28,7 @@ class Pad(Op):
         return 0
 
     def _widths(self, attributes: Attributes, rank: int) -> tuple[int, ...]:
-        before, after, dim = int(attributes["before"]), int(attributes["after"]), int(attributes["dim"])
+        before, after, dim = attributes["before"], attributes["after"], int(attributes["dim"])
         return (0, 0) * (rank - 1 - dim) + (before, after)
 
     def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:

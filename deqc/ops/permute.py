@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deqc.fields import Field, Kind
-from deqc.ops.base import Attributes, Make, ShapeError, Value
+from deqc.ops.base import ANY, Attributes, Make, ShapeError, Value
 from deqc.ops.code import Attribute, Code, literal, method
 from deqc.ops.shapes import axis
 from deqc.ops.views import View
@@ -27,6 +27,8 @@ class Permute(View):
             examples=([1, 0], [2, 0, 1]),
         ),
     )
+    dtypes = ANY
+    unbatched = True
     principal = "dims"
 
     def lowered(self, make: Make, attributes: Attributes, *operands: Any) -> Any:

@@ -15,6 +15,7 @@ class Plus(Op):
     """y = x + c."""
 
     name = "plus"
+    unbatched = True
     summary = "The value plus a number."
     fields = (Field("by", Kind.NUMBER, "The number added.", examples=(1, -0.5)),)
     principal = "by"

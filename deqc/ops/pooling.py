@@ -52,7 +52,7 @@ class Pooling(Op):
         if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
             raise ShapeError(f"{self.name} pads by more than half of its window", "padding of at most half the kernel")
         out = [(n + 2 * p - k) // s + 1 for n, k, s, p in zip(sizes, kernel, stride, padding, strict=True)]
-        if min(out) < 1:
+        if any(n < 1 for n in out):
             raise ShapeError(f"{self.name}'s window does not fit into an image of {sizes[0]} x {sizes[1]}")
         return types[0].with_shape(channels, *out)
 

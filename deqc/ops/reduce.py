@@ -53,6 +53,7 @@ class Reduce(Op):
     """One number out of all along some axes."""
 
     name = "reduce"
+    unbatched = True
     summary = "The sum, the mean, the largest or the smallest number along one axis or several, which go."
     fields = (
         Field("op", Kind.CHOICE, "What becomes of the numbers.", choices=tuple(TORCH), examples=("mean",)),

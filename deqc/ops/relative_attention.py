@@ -110,6 +110,7 @@ class RelativeAttention(Op):
         ),
     )
     takes = ("query", "key", "value", "positions", "content_bias", "position_bias")
+    unbatched = True
     companions = (ByKey(), ByDistance())
 
     def lowered(self, make: Make, attributes: Attributes, *operands: Any) -> Any:

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from deqc.fields import Field, Kind
-from deqc.ops.base import Attributes, ShapeError
+from deqc.ops.base import ANY, Attributes, ShapeError
 from deqc.ops.code import Attribute, Code, Index, literal, method
 from deqc.ops.views import View
 from deqc.types import Type, show
@@ -18,6 +18,8 @@ class Reshape(View):
     name = "reshape"
     summary = "The same entries, in the same order, under another shape of one sample."
     fields = (Field("shape", Kind.SHAPE, "The new shape of one sample.", examples=([1, 28, 28],)),)
+    dtypes = ANY
+    unbatched = True
     principal = "shape"
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
@@ -40,7 +42,7 @@ class Reshape(View):
         if not result.batched:
             sizes = tuple(literal(n) for n in result.shape)
             return method(operands[0], "view", *(sizes or (literal(()),)))
-        if len(result.shape) == 1 and result.size > 1:  # a scalar has no axis to flatten
+        if len(result.shape) == 1 and result.size != 1:  # a scalar has no axis to flatten
             return method(operands[0], "flatten", 1)
         return method(
             operands[0], "reshape", Index(Attribute(operands[0], "shape"), "0"), *(literal(n) for n in result.shape)

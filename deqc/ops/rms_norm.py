@@ -14,6 +14,7 @@ class RmsNorm(Normalization):
     """y = gain · x / sqrt(mean(x²) + eps) over the last axis."""
 
     name = "rms_norm"
+    unbatched = True
     summary = "Unit root mean square over the last axis, then a learned gain (Zhang & Sennrich 2019)."
     fields = (AFFINE, EPS, OWN[0], OWN[-1])
     principal = "affine"

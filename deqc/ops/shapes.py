@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deqc.ops.base import ShapeError
-from deqc.types import Type, show
+from deqc.types import Type, named, show
 
 
 def joined(what: str, *types: Type) -> Type:
@@ -17,7 +17,7 @@ def joined(what: str, *types: Type) -> Type:
         if t.rank == rank and t.shape != shape:
             if any(a != b and 1 not in (a, b) for a, b in zip(t.shape, shape, strict=True)):
                 raise ShapeError(f"{what} of shapes {show(shape)} and {show(t.shape)}", "equal shapes")
-            shape = tuple(max(a, b) for a, b in zip(t.shape, shape, strict=True))
+            shape = tuple(b if a == 1 else a for a, b in zip(t.shape, shape, strict=True))
     return Type(shape, batched)
 
 
@@ -43,6 +43,12 @@ def channelled(what: str, x: Type, spatial: int) -> tuple[int, ...]:
         raise ShapeError(
             f"{what} needs a value of shape [channels, {', '.join(AXES[spatial])}], found {show(x.shape)}",
             hint=f"use reshape to give the value {several} dimensions" if x.rank == 1 else None,
+        )
+    if named(x.shape[0]):
+        raise ShapeError(
+            f"{what} takes axis 0 for channels, and here it is {x.shape[0]}, a dimension: {show(x.shape)}",
+            "a number of channels",
+            f"where {x.shape[0]} is a position, the axes are in the wrong order: `{{permute: …}}` puts channels first",
         )
     return x.shape
 

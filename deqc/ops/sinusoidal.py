@@ -15,6 +15,7 @@ class Sinusoidal(Op):
     """Row p is sin(p ω), then cos(p ω), with ω_k = 10000^(-2k / out); the same for all samples."""
 
     name = "sinusoidal"
+    unbatched = True
     summary = (
         "Sines, then cosines, of the position p at frequencies 10000^(-2k / out): a table of [length, out] that is the "
         "same for all samples (Vaswani et al. 2017)."

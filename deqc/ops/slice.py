@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from deqc.fields import Field, Kind
-from deqc.ops.base import Attributes, Make, Op, ShapeError, Value
-from deqc.ops.code import Code, Index
+from deqc.ops.base import ANY, Attributes, Make, Op, ShapeError, Value
+from deqc.ops.code import Code, Index, stretch
 from deqc.ops.shapes import axis
 from deqc.types import Type
 
@@ -29,6 +29,8 @@ class Slice(Op):
             minimum=1,
         ),
     )
+    dtypes = ANY
+    unbatched = True
     principal = "dim"
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
@@ -57,9 +59,8 @@ class Slice(Op):
         """`x[..., a:b]`, or `x[:, a:b]` on an earlier axis."""
         dim = attributes["dim"] % result.rank
         stop = "" if attributes["stop"] is None else attributes["stop"]
-        start = attributes["start"] or ""
         lead = "..., " if dim == result.rank - 1 else ":, " * (dim + result.batched)
-        return Index(operands[0], f"{lead}{start}:{stop}")
+        return Index(operands[0], f"{lead}{stretch(attributes['start'] or '', stop)}")
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
         """G in its place, zeros around it; `deqc.adjoint` joins the pieces of one value."""

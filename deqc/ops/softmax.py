@@ -36,6 +36,7 @@ class Softmax(Op):
     summary = "y = exp(x) / Σ exp(x) along one axis."
     fields = (DIM,)
     principal = "dim"
+    unbatched = True
     companions = (SoftmaxPull(),)
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:

@@ -17,6 +17,7 @@ class Sum(Op):
     """y = a + b + …; all of one shape."""
 
     name = "sum"
+    unbatched = True
     summary = "The sum of two or more branches of equal shape, each starting from the incoming value."
     fields = (
         Field(

@@ -15,6 +15,7 @@ class Times(Op):
     """y = c · x."""
 
     name = "times"
+    unbatched = True
     summary = "The value times a number."
     fields = (Field("by", Kind.NUMBER, "The factor.", examples=(0.5, -1)),)
     principal = "by"

@@ -15,6 +15,7 @@ from deqc.ir.graph import Node, Program, depends, reachable, readers
 from deqc.ops import OPS
 from deqc.ops.base import spatial
 from deqc.ops.convolution import Convolution, padding_of
+from deqc.types import named
 
 CONVOLUTIONS = {name: op for name, op in OPS.items() if isinstance(op, Convolution)}
 FUSED = frozenset({"linear", *CONVOLUTIONS})
@@ -158,6 +159,8 @@ def _folded(builder: Builder, node: Node, operands: tuple[Node, ...]) -> Node:
             pieces.setdefault(operand.operands[0], []).append(operand)
     for source, parts in pieces.items():
         width = node.type.shape[-1]
+        if named(width) or named(source.type.size):
+            continue
         starts = sorted(p.attributes["start"] for p in parts)
         if len(parts) > 1 and starts == list(range(0, source.type.shape[-1], width)):
             rest = [o for o in operands if o not in parts]

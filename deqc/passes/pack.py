@@ -15,13 +15,18 @@ from typing import Any
 from deqc.ir.builder import Builder, noted, pruned
 from deqc.ir.graph import Node, Program, body, depends
 from deqc.ops import OPS
+from deqc.types import named
 
 LIMIT = 50_000  # multiply-adds a sample, above which zeros in block matrices cost more than calls
 
 
 def pack(program: Program) -> Program:
     """The program on the packed state, if its scales are small, dense and alike."""
-    if len(program.scales) < 2 or program.f.op != "pack" or any(len(s.shape) != 1 for s in program.scales):
+    if (
+        len(program.scales) < 2
+        or program.f.op != "pack"
+        or any(len(s.shape) != 1 or named(s.stop) for s in program.scales)
+    ):
         return program
     try:
         vectors = _Vectors(program)

@@ -28,8 +28,6 @@ def not_available(name: str) -> str:
 
 def is_planned_value(path: Path, value: str) -> bool:
     """Whether this word is in the language, as the value at this path."""
-    if len(path) > {"input": 2, "scale": 1, "scales": 2}.get(str(path[0]), len(path)):
-        return value.isidentifier()  # the name of a dimension
     if path[-1] == "parametrize":
         return planned("parametrization", value)
     place = _VALUES.get(tuple(map(str, path)))
@@ -42,8 +40,6 @@ def is_planned_key(path: Path, key: str, step: bool) -> bool:
         return planned("step.option", key)
     if path and path[-1] == "parametrize":
         return planned("parametrization", key)
-    if len(path) == 2 and path[0] == "input":
-        return planned("input", key)
     place = _KEYS.get(tuple(map(str, path)))
     return place is not None and planned(place, key)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping as Map
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from deqc.ops import STEPS
 from deqc.settings import SECTIONS
 from deqc.spec import methods, sections
 from deqc.spec.blocks import blocks, signatures
+from deqc.spec.dimensions import dimensions
 from deqc.spec.layers import BrokenError, Layers
 from deqc.spec.model import Adjoint, Block, Computation, Initial, Module, Number, Output, Solver, Spec
 from deqc.spec.names import check_class_name, did_you_mean
@@ -50,6 +51,7 @@ def build(root: Mapping, problems: Problems, given: Map[str, Number] = MappingPr
     name, description = _text(root, "name"), _text(root, "description")
     if name is not None and (entry := root.entry("name")) is not None:
         check_class_name(name, entry.value.span, problems)
+    reader = replace(reader, dimensions=dimensions(root.get("input"), reader))
     inputs = sections.inputs(root.get("input"), reader)
     scales = sections.scales(root, reader)
     weights = sections.weights(root.get("parameters"), reader)
@@ -187,7 +189,8 @@ def _check_names(
     checker = Checker(
         Placement(declared, reader.modules, modules, reader.problems), reader.problems, reader.unavailable, everything
     )
-    positions = Positions(checker, frozenset(reader.constants), inputs, weights, encoded, reader.scale_count)
+    batched = sum(sections.is_batched(entry) for entry in _entries(root, "input"))
+    positions = Positions(checker, frozenset(reader.constants), inputs, weights, encoded, reader.scale_count, batched)
     positions.blocks(declared)
     positions.encoder(encoder)
     positions.main_layers(layers.main or ())

@@ -28,17 +28,20 @@ from deqc.spec.model import (
     Choice,
     Computation,
     Initial,
+    Input,
     Literal,
     Method,
     Output,
     Parameter,
     Reference,
+    Shape,
     Sizes,
     Spec,
     Step,
 )
 from deqc.spec.shapes import shape_fields
 from deqc.spec.walk import steps
+from deqc.types import FLOAT, named
 
 
 def sha256(spec: Spec) -> str:
@@ -62,8 +65,8 @@ def document(spec: Spec) -> dict[str, Any]:
         "deqc": LANGUAGE,
         "name": spec.name,
         "kind": spec.kind,
-        "input": [[one.name, list(one.shape.sizes)] for one in spec.inputs],
-        "scales": [list(scale.sizes) for scale in spec.scales],
+        "input": [_input(one) for one in spec.inputs],
+        "scales": [_sizes(scale) for scale in spec.scales],
         "parameters": [
             [
                 one.name,
@@ -74,7 +77,7 @@ def document(spec: Spec) -> dict[str, Any]:
             for one in spec.weights
         ],
         "modules": [
-            [one.name, None if one.shape is None else list(one.shape.sizes), one.deterministic]
+            [one.name, None if one.shape is None else _sizes(one.shape), one.deterministic]
             for one in spec.modules.values()
         ],
         "blocks": {name: _block(spec.blocks[name], plain) for name in sorted(_used(spec))},
@@ -104,6 +107,17 @@ def document(spec: Spec) -> dict[str, Any]:
             "linear_solver": None if spec.adjoint.linear_solver is None else _method(spec.adjoint.linear_solver),
         },
     }
+
+
+def _input(one: Input) -> list[Any]:
+    kind = {"dtype": one.dtype, "batch": one.batched, "layout": "sparse_csr" if one.sparse else "dense"}
+    special = {name: value for name, value in kind.items() if value not in (FLOAT, True, "dense")}
+    return [one.name, _sizes(one.shape), *([special] if special else [])]
+
+
+def _sizes(shape: Shape) -> list[Any]:
+    """Numbers, and the names of dimensions as text."""
+    return [str(size) if named(size) else size for size in shape.sizes]
 
 
 def _method(method: Method) -> dict[str, Any]:
@@ -218,6 +232,6 @@ class _Writer:
 
     def _literal(self, literal: Literal) -> Any:
         if not isinstance(literal.value, Expression):
-            return literal.value
+            return str(literal.value) if named(literal.value) else literal.value
         value = folded(literal.value, self.known)
         return str(value) if isinstance(value, Expression) else value

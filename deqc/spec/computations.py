@@ -12,6 +12,7 @@ from deqc.ops.module import ARGUMENTS
 from deqc.settings import planned
 from deqc.spec.arguments import block_arguments
 from deqc.spec.availability import not_available
+from deqc.spec.dimensions import is_dimension, named_size
 from deqc.spec.model import Argument, Branches, Choice, Computation, Literal, Reference, Sizes, Step
 from deqc.spec.names import did_you_mean
 from deqc.spec.places import covered, example, shown
@@ -177,7 +178,7 @@ def _argument(owner: str, field: Field, node: Node, reader: Reader) -> Argument 
             return reader.number(node, owner, field)
         case Kind.SHAPE:
             if isinstance(node, Sequence):
-                return _sizes(owner, Field(field.name, Kind.INT, field.text, minimum=1), node, reader)
+                return _sizes(owner, field, node, reader)
         case Kind.CHOICE | Kind.WORD:
             if isinstance(node, Scalar) and (isinstance(node.value, str) or (node.value is None and field.nullable)):
                 return Literal(node.value, node.span)
@@ -214,9 +215,18 @@ def choice(subject: str, field: Field, node: Node, reader: Reader) -> Choice | N
 
 
 def _sizes(owner: str, field: Field, node: Sequence, reader: Reader) -> Sizes | None:
-    items = [reader.number(item, owner, field) for item in node.items]
+    items = [_one_size(owner, field, item, reader) for item in node.items]
     whole = tuple(item for item in items if item is not None)
     return Sizes(whole, node.span) if len(whole) == len(items) else None
+
+
+def _one_size(owner: str, field: Field, node: Node, reader: Reader) -> Literal | None:
+    if field.kind is Kind.SHAPE:
+        if is_dimension(node):
+            size = named_size(node, reader)
+            return None if size is None else Literal(size, node.span)
+        field = Field(field.name, Kind.INT, field.text, minimum=1)
+    return reader.number(node, owner, field)
 
 
 def _branches(owner: str, node: Sequence, reader: Reader) -> Branches:

@@ -85,9 +85,7 @@ class _Reporter:
         if isinstance(value, str) and availability.is_planned_value(finding.path, value):
             words = [word for word in finding.rule if word is not None] if finding.keyword == "enum" else []
             available = f"; available: {', '.join(words)}" if words else ""
-            dimension = "the dimension name " if finding.keyword == "pattern" else ""
-            message = f"{dimension}{availability.not_available(value)}{available}"
-            self._problems.add("E025", node.span, message, hint="write a number" if dimension else None)
+            self._problems.add("E025", node.span, f"{availability.not_available(value)}{available}")
             return
         choices = [word for word in finding.rule if isinstance(word, str)] if finding.keyword == "enum" else []
         hint = value_hint(self._root, finding.path, node, message, choices)

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from deqc.diagnostics import Span
 from deqc.spec.expressions import Expression
+from deqc.types import FLOAT
 
 Number: TypeAlias = "int | float | bool"
 
@@ -102,7 +103,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Shape:
-    """The shape of one sample, with the place of each size."""
+    """The shape of one sample; a size is a `Dim` where a dimension name stands for it."""
 
     sizes: tuple[int, ...]
     span: Span
@@ -115,6 +116,9 @@ class Input:
     name: str
     shape: Shape
     span: Span
+    dtype: str = FLOAT
+    batched: bool = True
+    sparse: bool = False
 
 
 @dataclass(frozen=True)

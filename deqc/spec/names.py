@@ -14,6 +14,7 @@ from deqc.diagnostics import Problems, Span
 from deqc.ops import STEPS
 from deqc.settings import planned
 from deqc.spec.aliases import meant
+from deqc.types import BATCH
 
 MAX_LENGTH: Final = 64
 _IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
@@ -41,6 +42,8 @@ _GENERATED: Final = _words(
     eval exec compile open globals
     """
 )
+# Arguments of the functions of a generated module, which read sizes under the names of dimensions.
+DIMENSION_NAMES: Final = _words("u w m at vjp linearize pullback jacobian")
 # What a generated module reads or defines beside its class: its class cannot be called so.
 CLASS_NAMES: Final = _words(
     """
@@ -103,6 +106,19 @@ def check_name(name: str, span: Span, what: str, problems: Problems, path: bool 
     else:
         return True
     return False
+
+
+def check_dimension_name(name: str, span: Span, problems: Problems) -> bool:
+    """Whether a dimension may be called so: generated functions read its size under that name."""
+    if name == BATCH:
+        message = f"{name!r} is the batch, which shapes leave out, and cannot name a dimension"
+        problems.add("E041", span, message)
+        return False
+    if name in DIMENSION_NAMES:
+        message = f"{name!r} is reserved and cannot name a dimension"
+        problems.add("E041", span, message, hint=f"write '{name.upper() if len(name) == 1 else _other(name)}'")
+        return False
+    return check_name(name, span, "a dimension", problems)
 
 
 def check_class_name(name: str, span: Span, problems: Problems) -> bool:

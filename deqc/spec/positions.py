@@ -24,6 +24,7 @@ class Positions:
     weights: Map[str, Span]  # parameters of the model itself
     encoded: Map[str, Span]  # values of the encoder
     count: int  # scales
+    batched: int  # inputs of which each sample has its own: a computation starts from the only one
 
     def blocks(self, declared: Map[str, Block]) -> None:
         """Bodies and defaults: a block sees its own parameters."""
@@ -47,7 +48,7 @@ class Positions:
         later = {name: f"the encoder computes '{name}' later: move it before" for name in self.encoded}
         scope = Scope(ENCODER, {**self.inputs, **self.weights}, self.numbers, hidden=later)
         for name, computation in encoder:
-            self.checker.check(computation, scope, starts=len(self.inputs) <= 1)
+            self.checker.check(computation, scope, starts=self.batched <= 1)
             scope = scope.with_values({name: self.encoded[name]})
 
     def initial(self, initial: Initial) -> None:
@@ -55,7 +56,7 @@ class Positions:
         scope = replace(self._outer(INIT), shapes=frozenset({"in", "scale"}))
         for computation in initial.chains:
             if computation is not None:
-                self.checker.check(computation, scope, starts=len(self.inputs) <= 1)
+                self.checker.check(computation, scope, starts=self.batched <= 1)
 
     def main_layers(self, layers: Iterable[Computation]) -> None:
         """A main layer sees the whole state, `$z` being its own scale."""

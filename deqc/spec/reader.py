@@ -25,6 +25,7 @@ class Reader:
     modules: frozenset[str] = frozenset()  # names of the user's modules
     values: frozenset[str] = frozenset()  # inputs and encoder values
     unavailable: frozenset[str] = frozenset()  # names from sections that deqc does not offer yet
+    dimensions: frozenset[str] = frozenset()  # names in the shapes of inputs
 
     def malformed(self, node: Node, message: str, code: str = "E022", hint: str | None = None) -> None:
         """Reports what the schema could not know; nothing where it has spoken already."""

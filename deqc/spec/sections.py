@@ -10,11 +10,13 @@ from deqc.fields import Field, Kind
 from deqc.ops.weights import WEIGHT_FIELDS
 from deqc.spec.bounds import conform
 from deqc.spec.computations import choice, computation
+from deqc.spec.dimensions import is_dimension, named_size
 from deqc.spec.expressions import Expression, evaluate
 from deqc.spec.model import Choice, Computation, Input, Module, Number, Shape, Weight
 from deqc.spec.names import check_module_name, check_name, did_you_mean
 from deqc.spec.reader import Reader, is_scalar_expression
 from deqc.spec.tree import Entry, Mapping, Node, Scalar, Sequence
+from deqc.types import FLOAT
 
 _SIZE = Field("size", Kind.INT, "", minimum=1, maximum=2**31 - 1)
 
@@ -56,11 +58,43 @@ def inputs(section: Node | None, reader: Reader) -> tuple[Input, ...] | None:
     found: list[Input | None] = []
     for entry in section if isinstance(section, Mapping) else ():
         check_name(entry.name, entry.key.span, "an input", reader.problems)
-        node = entry.value.get("shape") if isinstance(entry.value, Mapping) else entry.value
-        read = None if node is None else shape(node, "an input's shape", reader)
-        found.append(None if read is None else Input(entry.name, read, entry.key.span))
+        found.append(_input(entry, reader))
     whole = tuple(one for one in found if one is not None)
+    if whole and len(whole) == len(found) and not any(one.batched for one in whole):
+        hint = "write `batch: true`, or leave it out, at one that each sample has for itself"
+        reader.problems.add("E073", whole[0].span, "no input has a batch", hint=hint)
+        return None
     return whole if len(whole) == len(found) else None
+
+
+def _input(entry: Entry, reader: Reader) -> Input | None:
+    full = entry.value if isinstance(entry.value, Mapping) else None
+    node = entry.value if full is None else full.get("shape")
+    read = None if node is None else shape(node, "an input's shape", reader)
+    if read is None:
+        return None
+    dtype, batch, layout = (_word(full, name, default) for name, default in _KIND)
+    sparse = layout == "sparse_csr"
+    if sparse and (len(read.sizes) != 2 or batch is not False or dtype != FLOAT):
+        message = "a sparse input is one matrix of float numbers for all samples"
+        assert node is not None
+        expected = "{shape: [rows, columns], batch: false, layout: sparse_csr}"
+        reader.problems.add("E022", entry.key.span, message, expected=expected)
+        return None
+    return Input(entry.name, read, entry.key.span, str(dtype), batch is not False, sparse)
+
+
+def is_batched(entry: Entry) -> bool:
+    """Whether each sample has its own of the input."""
+    return _word(entry.value if isinstance(entry.value, Mapping) else None, "batch", True) is not False
+
+
+_KIND = (("dtype", FLOAT), ("batch", True), ("layout", "dense"))
+
+
+def _word(full: Mapping | None, name: str, default: object) -> object:
+    written = None if full is None else full.get(name)
+    return written.value if isinstance(written, Scalar) else default
 
 
 def weights(section: Node | None, reader: Reader) -> tuple[Weight, ...]:
@@ -120,7 +154,7 @@ def scales(root: Mapping, reader: Reader) -> tuple[Shape, ...] | None:
 
 
 def shape(node: Node, owner: str, reader: Reader) -> Shape | None:
-    """A list of sizes, each a whole number or an expression of constants; None after a diagnostic."""
+    """A list of sizes, each a whole number, an expression of constants or a dimension; None after a diagnostic."""
     if not isinstance(node, Sequence):
         reader.malformed(node, f"{owner} must be a list of sizes")
         return None
@@ -137,6 +171,8 @@ def _size(node: Node, owner: str, reader: Reader) -> int | None:
             value = evaluate(value, scope, reader.problems)
         if value is None:
             return None
+    elif is_dimension(node):
+        return named_size(node, reader)
     elif isinstance(node, Scalar) and type(node.value) is int:
         value = node.value
     else:

@@ -213,11 +213,6 @@ def test_what_is_available_instead() -> None:
     assert message.endswith("; available: auto, picard, anderson, newton")
 
 
-def test_names_of_dimensions_are_not_available() -> None:
-    told = only("deqc: 1\nname: M\ninput: {x: [L, 4]}\nscale: [4]\nmain_layers: [tanh]\n")
-    assert told.message.startswith("the dimension name 'L' is not available in deqc ")
-
-
 def test_a_step_is_no_name_of_an_output() -> None:
     assert "one output is a list: `[{linear: 10}]`" in only(single("[tanh]", "head: {linear: 10}")).message
 

@@ -26,6 +26,7 @@ PLAN = Plan(
     scales=(ScalePlan((8, 6, 6), 0, 288),),
     single=True,
     size=288,
+    like="x",
     images=True,
     weights=(
         Member("kernel", "(8, 8, 3, 3)"),

@@ -75,6 +75,7 @@ PLAN = Plan(
     scales=tuple(ScalePlan((n,), s, s + n) for n, s in zip(SIZES, STARTS, strict=True)),
     single=False,
     size=10,
+    like="x",
     images=False,
     weights=(
         Member("main", "(10, 10), the A_i^T on the diagonal"),

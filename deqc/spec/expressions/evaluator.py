@@ -10,6 +10,7 @@ from deqc.diagnostics import Problems, Span
 from deqc.spec.expressions.parser import MAX_INT
 from deqc.spec.expressions.tree import Binary, Call, Conditional, Constant, Expression, Name, Number, Tree, Unary, names
 from deqc.spec.names import did_you_mean
+from deqc.types import named
 
 MAX_EXPONENT: Final = 64
 
@@ -100,6 +101,10 @@ def _lookup(name: Name, scope: Scope) -> Number:
             message = f"{name.name!r}{rank} has no field {name.member!r}"
             raise _EvaluationError("E053", name.span, message, f"it has {fields}")
         value = value[name.member]
+        if named(value):
+            message = f"{name.dotted} is {value}, which is known at the call only"
+            hint = "a number that layers need has to stand in the spec: write it in place of the name, or as a constant"
+            raise _EvaluationError("E053", name.span, message, hint)
     assert not isinstance(value, Mapping), "checked before evaluation"
     return _bounded(value, name.span, name.dotted)
 

@@ -8,10 +8,11 @@ from typing import Any
 from deqc import settings
 from deqc.ops import STEPS
 from deqc.ops.weights import WEIGHT_FIELDS
-from deqc.settings import LANGUAGE, MOST_SCALES, SECTIONS, Section
+from deqc.settings import DTYPES, LANGUAGE, MOST_SCALES, SECTIONS, Section
 from deqc.spec.schema import methods
 from deqc.spec.schema.leaves import Schema, by_type, described, field, leaf, listed, reference, refused, size
 from deqc.spec.schema.steps import definitions
+from deqc.types import FLOAT
 
 _EACH = "Every scale gets this computation, with weights of its own."
 
@@ -109,16 +110,45 @@ def _per_scale(name: str, kind: str = "") -> Schema:
 
 
 def _shape(subject: str, least: int) -> Schema:
-    return leaf(subject, "a list of sizes", type="array", minItems=least, items=size(f"a size of {subject}"))
+    return leaf(
+        subject, "a list of sizes", type="array", minItems=least, items=size(f"a size of {subject}", names=True)
+    )
 
 
 def _inputs() -> Schema:
-    shape = described(_shape("an input", 0), "The shape of one sample, without the batch.", examples=([4],))
-    full = {"properties": {"shape": shape}, "required": ["shape"], "additionalProperties": False}
+    shape = described(
+        _shape("an input", 0),
+        "The shape of one sample, without the batch; a name stands for a size that is known at the call.",
+        examples=([4], ["L", 512]),
+    )
+    full = {
+        "properties": {
+            "shape": shape,
+            "dtype": described(
+                leaf("the dtype of an input", listed(DTYPES), enum=list(DTYPES)),
+                "What its entries are; float is the dtype of the parameters. Gradients exist for float alone.",
+                FLOAT,
+                ("int64",),
+            ),
+            "batch": described(
+                leaf("batch", "true or false", type="boolean"),
+                "Whether each sample has its own; one without a batch is shared by all samples.",
+                True,
+            ),
+            "layout": described(
+                leaf("layout", "'dense' or 'sparse_csr'", enum=["dense", "sparse_csr"]),
+                "How a matrix is stored. Only matmul reads a sparse one, and it gets no gradient.",
+                "dense",
+                ("sparse_csr",),
+            ),
+        },
+        "required": ["shape"],
+        "additionalProperties": False,
+    }
     one = described(
         by_type("object", full, shape),
-        "One argument of `forward`: the shape of one sample.",
-        examples=([4], [1, 28, 28]),
+        "One argument of `forward`: the shape of one sample, or in full {shape, dtype, batch, layout}.",
+        examples=([4], ["L", 512], {"shape": ["L"], "dtype": "int64"}),
     )
     return leaf("input", "a mapping of names to shapes", type="object", minProperties=1, additionalProperties=one)
 

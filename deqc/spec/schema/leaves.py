@@ -16,6 +16,7 @@ from deqc.spec.bounds import alternatives, forms
 Schema = dict[str, Any]
 
 EXPRESSION: Final = r"^\$\{"
+DIMENSION: Final = r"^[A-Za-z_]\w*$"  # anything like a name: what is wrong with one is told in better words
 
 
 def leaf(subject: str, expected: str, **keywords: Any) -> Schema:
@@ -79,7 +80,7 @@ def _value(subject: str, one: Field, computed: bool) -> Schema:
         case Kind.WORD:
             return leaf(subject, "a name", type=_types("string", one))
         case Kind.SHAPE:
-            return leaf(subject, "a list of sizes", type="array", items=size(f"a size of {subject}"))
+            return leaf(subject, "a list of sizes", type="array", items=size(f"a size of {subject}", names=True))
         case Kind.COMPUTATION:
             return by_type("null", {}, reference("computation")) if one.nullable else reference("computation")
         case Kind.BRANCHES:
@@ -168,11 +169,12 @@ def _types(kind: str, one: Field) -> object:
     return [kind, "null"] if one.nullable else kind
 
 
-def size(subject: str) -> Schema:
-    """One size of a shape: a whole number from 1, or an expression."""
-    expected = "a whole number ≥ 1 or an expression ${…}"
+def size(subject: str, names: bool = False) -> Schema:
+    """One size of a shape: a whole number from 1, an expression, or the name of a dimension where there may be one."""
+    words = ["a whole number ≥ 1", "an expression ${…}"] + ["the name of a dimension"] * names
+    expected, pattern = alternatives(words), f"{EXPRESSION}|{DIMENSION}" if names else EXPRESSION
     return by_type(
-        "string", leaf(subject, expected, pattern=EXPRESSION), leaf(subject, expected, type="integer", minimum=1)
+        "string", leaf(subject, expected, pattern=pattern), leaf(subject, expected, type="integer", minimum=1)
     )
 
 

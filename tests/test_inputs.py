@@ -1,0 +1,165 @@
+"""Inputs of every kind, and sizes that are known at the call: values and every derivative against the reference."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from deqc import reference
+from deqc.compiler import Compilation, compile_text
+from tests import properties
+from tests.own_modules import own_modules
+from tests.properties import Case, Outputs
+from tests.woven import in_scales, inputs_for, sizes_for, weave, weaver
+
+SPECS = {
+    "sequence": """
+input: {u: [N, 5]}
+scale: [N, 6]
+main_layers: [{sum: [{linear: 6}, [$u, {linear: 6}]]}, tanh, {layer_norm: {affine: false}}, {times: 0.5}]
+head: [{reduce: {op: mean, dim: 0}}, {linear: 2}]
+""",
+    "images": """
+input: {image: [3, H, W], other: [4, W]}
+scales: [[4, H, W], [2, H, W]]
+encoder: {row: [$other, {linear_on_rows: 2}]}
+blocks: {linear_on_rows: {params: {out: null}, body: [{permute: [1, 0]}, {linear: "${out}"}, {permute: [1, 0]}]}}
+main_layers:
+  - {sum: [{conv2d: {out: 4, kernel: 3, bias: false}}, [$image, {conv2d: {out: 4, kernel: 3}}]]}
+  - {sum: [{conv2d: {out: 2, kernel: 1}}, [$row, {reshape: [2, 1, W]}, {expand: $z.1}]]}
+mapping_layers: [[identity, {conv2d: {out: 2, kernel: 3}}], [{conv2d: {out: 4, kernel: 3}}, identity]]
+post_fuse_layers: [tanh, [tanh, {times: 0.7}]]
+solver: {method: picard, max_steps: 300}
+""",
+    "joined": """
+input: {memory: [M, 4], x: [L, 4]}
+scale: [L, 4]
+encoder: {all: {concat: {of: [$memory, $x], dim: 0}}}
+main_layers:
+  - {concat: {of: [$memory, identity], dim: 0}}
+  - {sum: [{linear: 4}, $all]}
+  - {softmax: 0}
+  - {last: {dim: 0, like: $x}}
+head: {state: identity, whole: {concat: {of: [identity, $memory], dim: 0}}}
+""",
+    "start": """
+input: {x: [L, 3], shift: {shape: [4], batch: false}, table: {shape: [L, 4], batch: false}}
+scale: [L, 4]
+init: [$x, {linear: 4}]
+main_layers: [{sum: [{linear: 4}, [$x, {linear: 4}], [$shift, {expand: $z}], $table]}, tanh]
+adjoint: {linear_solver: anderson}
+""",
+    "dense": """
+input: {x: [L, 3]}
+scale: [L, 2]
+main_layers: [{sum: [{linear: 2}, [$x, {linear: 2}]]}, tanh]
+solver: newton
+adjoint: {linear_solver: lu}
+""",
+    "apart": """
+input: {x: [L, 3]}
+scales: [[L, 2], [3], [2, L]]
+main_layers:
+  - {sum: [{linear: 2}, [$x, {linear: 2}]]}
+  - {linear: 3}
+  - {sum: [identity, [$z.0, {permute: [1, 0]}]]}
+mapping_layers:
+  - [identity, [{reduce: {op: mean, dim: 0}}, {linear: 3}], null]
+  - [null, identity, null]
+  - [[{permute: [1, 0]}], null, [{times: 0.5}]]
+post_fuse_layers: {each: [tanh, {times: 0.5}]}
+adjoint: {linear_solver: picard}
+solver: {method: picard, max_steps: 300}
+""",
+    "unrolled": """
+input: {x: [L, 3], m: {shape: [3, 2], batch: false}}
+scale: [L, 2]
+encoder: {row: [$m, {permute: [1, 0]}, {linear: 2}, {slice: {dim: 0, stop: 1}}]}
+main_layers: [{sum: [{linear: 2}, [$x, {linear: 2}], [$row, {expand: $z}]]}, tanh]
+adjoint: unroll
+""",
+}
+SLOW = {"gradcheck", "gradgradcheck", "batched_second_derivatives", "third_order", "transforms"}
+GIVEN_UP = {("start", "copies"), ("unrolled", "copies")}  # the class that weaves inputs in cannot be pickled
+
+
+@functools.cache
+def compilation(name: str) -> Compilation:
+    return compile_text(f"deqc: 1\nname: Model\n{SPECS[name]}", f"{name}.yaml")
+
+
+def make_case(name: str, first: int, folder: Path) -> Case:
+    """The model with sizes from `first` on, and parameters that make it contract."""
+    compiled = compilation(name)
+    module = properties.import_source(compiled.source, f"inputs_{name}", folder)
+    program = compiled.lowered
+    sizes = sizes_for(program, first)
+    whole = weaver(program, sizes)
+    kind: Any = weave(vars(module)["Model"], program, sizes)
+
+    def model() -> nn.Module:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            made: nn.Module = kind(**own_modules(compiled)).double().eval()
+        with torch.no_grad():
+            for parameter in made.parameters():
+                parameter.mul_(0.5)
+        return made
+
+    def expected(model: nn.Module, *given: Tensor) -> Outputs:
+        state = {**dict(model.named_buffers()), **dict(model.named_parameters())}
+        found = reference.solve(program, state, whole(given), modules=dict(model.named_children()))
+        assert found.residual < 1e-12, "the model does not contract"
+        return found.output if len(found.output) > 1 else found.output[0]
+
+    implicit = compiled.adjoint.method.name == "implicit"
+    return Case(
+        f"{name}-{first}",
+        module,
+        model,
+        lambda batch: inputs_for(program, batch, sizes),
+        expected,
+        implicit,
+        sizes=in_scales(program, sizes),
+    )
+
+
+@pytest.fixture(scope="module")
+def case_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], Case]:
+    folder = tmp_path_factory.mktemp("inputs")
+    return functools.cache(lambda name, first: make_case(name, first, folder))
+
+
+def parameters() -> list[Any]:
+    return [
+        pytest.param(name, holds, id=f"{name}-{holds.__name__}", marks=[pytest.mark.slow] * (holds.__name__ in SLOW))
+        for name in SPECS
+        for holds in properties.PROPERTIES
+        if (name, holds.__name__) not in GIVEN_UP
+    ]
+
+
+@pytest.mark.parametrize(("name", "holds"), parameters())
+def test_property(case_of: Callable[[str, int], Case], name: str, holds: Callable[[Case], None]) -> None:
+    holds(case_of(name, 2))
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_another_size(case_of: Callable[[str, int], Case], name: str) -> None:
+    case = case_of(name, 5)
+    properties.values(case)
+    if case.implicit:
+        properties.gradients_of_inputs_and_parameters(case)
+
+
+def test_generated_code_is_clean(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.py" for name in SPECS]
+    for name, path in zip(SPECS, paths, strict=True):
+        path.write_text(compilation(name).source, encoding="utf-8")
+    properties.lint(*paths)
