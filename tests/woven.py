@@ -46,7 +46,8 @@ def draw(node: Node, batch: int, sizes: Mapping[str, int], generator: torch.Gene
     value = torch.randn(*lead, *shape, dtype=torch.float64, generator=generator)
     if node.type.sparse:
         value = value * (torch.rand(shape, generator=generator) < 0.5) / max(shape)
-        return value.to_sparse_csr()
+        matrix: Tensor = value.to_sparse_csr()
+        return matrix
     return value
 
 

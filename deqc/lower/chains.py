@@ -20,7 +20,7 @@ from deqc.ops.variational_dropout import OP as VARIATIONAL
 from deqc.ops.weights import NAME, PARAMETRIZATIONS, SAID
 from deqc.spec.expressions import Expression
 from deqc.spec.model import Block, Branches, Choice, Computation, Literal, Module, Reference, Spec, Step, Weight
-from deqc.types import FLOAT, Type, UnknownSizeError, dims, show
+from deqc.types import FLOAT, Type, UnknownSizeError, show
 
 STEPS_AT_MOST = 100_000
 DEPTH_AT_MOST = 128
