@@ -143,4 +143,4 @@ class Plan:
     blank: bool = False  # whether some method calls `_blank`
     plain: bool = True  # whether all inputs have a batch, real numbers, and sizes that are known
     real: bool = True  # whether all inputs are of real numbers
-    constants: int = 0  # weights without a gradient, the last ones
+    fixed: int = 0  # weights without a gradient, the last ones

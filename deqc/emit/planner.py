@@ -125,7 +125,7 @@ class _Planner:
             blank="self._blank(" in f"{code}\n{like if program.start_kind != 'chains' else ''}",
             plain=all(i.type.batched and i.type.differentiable for i in program.inputs) and not self.dimensions,
             real=all(i.type.dtype == FLOAT for i in program.inputs),
-            constants=sum(not n.type.differentiable for n in program.boundary),
+            fixed=sum(not n.type.differentiable for n in program.boundary),
             images=any(len(s.shape) == 3 for s in program.scales),
             weights=tuple(Member(self.fields[n], _comment(n, self.fields[n])) for n in program.boundary),
             f=f,
