@@ -132,6 +132,13 @@ def test_a_comment_in_brackets_opens_them() -> None:
     assert section(text, "main_layers") == "main_layers:\n  - {linear: 3}  # three\n  - tanh  # one\n"
 
 
+def test_a_comment_at_the_start_of_a_list_in_a_list_stands_above_it() -> None:
+    text = TWO + "main_layers:\n  - [ # one\n    {linear: 3}]\n  - [\n    # two\n    {linear: 2}, tanh]\n"
+    assert section(text, "main_layers") == (
+        "main_layers:\n  # one\n  - [{linear: 3}]\n  # two\n  - [{linear: 2}, tanh]\n"
+    )
+
+
 def test_expressions_are_quoted() -> None:
     text = HEAD + "scale: [3]\nconstants: {n: 3}\nmain_layers:\n  - linear: ${n}\n"
     assert 'linear: "${n}"' in laid_out(text)

@@ -31,6 +31,14 @@ class Comment:
     alone: bool
 
 
+def _raised(value: Value) -> tuple[tuple[str, ...], Value]:
+    """The comments before the first item of a collection, which stand above its dash, and the rest."""
+    if isinstance(value, Leaf) or not value.items:
+        return (), value
+    first, *rest = value.items
+    return first.before, replace(value, items=(replace(first, before=()), *rest))
+
+
 @dataclass(frozen=True)
 class _Place:
     """A place in the text; all three count from 0."""
@@ -133,6 +141,9 @@ class _Reader:
                 opened = isinstance(first, yaml.CollectionStartEvent) and not first.flow_style
                 after = self._between(first, opened, before, key_line)
             value = self._value(first, column)
+            if listed:
+                above, value = _raised(value)
+                before.extend(above)
             items.append(Item(key, value, tuple(before), after))
         tail = self._tail(first, items, bool(event.flow_style), column, floor)
         brackets = "[]" if listed else "{}"

@@ -94,7 +94,6 @@ def _item(item: Item, indent: int) -> list[str]:
     if value.anchor:
         return [*above, f"{margin}- {value.anchor}", *block(value, indent + INDENT)]
     first, *rest = value.items  # an empty collection is short
-    above += _remarks(first.before, indent)
     lines = _item(first, indent + INDENT)
     place = next(i for i, line in enumerate(lines) if not line.lstrip().startswith("#"))
     above += [line[INDENT:] for line in lines[:place]]
