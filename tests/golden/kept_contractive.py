@@ -141,8 +141,9 @@ def _turn_singular_vectors(layer: Any, name: str, iterations: int) -> None:
         matrix = raw.flatten(1)
         left, right = getattr(layer, f"{name}_left"), getattr(layer, f"{name}_right")
         for _ in range(iterations):
-            right.copy_(nn.functional.normalize(matrix.t() @ left, dim=0))
-            left.copy_(nn.functional.normalize(matrix @ right, dim=0))
+            # products of matrices: torch.compile computes cheaper ones anew in the backward, from vectors that have turned
+            right.copy_(nn.functional.normalize(left[None] @ matrix)[0])
+            left.copy_(nn.functional.normalize(right[None] @ matrix.t())[0])
 
 
 def _inf_norm_ball(weight: Tensor, radius: float) -> Tensor:
