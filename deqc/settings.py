@@ -249,11 +249,7 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
     "adjoint": _words("shine reversible gauss backsolve discrete"),
     "adjoint.option": _words("assume"),
     "linear_solver": _words("neumann broyden limited_memory_broyden bicgstab cg forward_backward peaceman_rachford"),
-    "step": _words(
-        """
-        embedding
-        """
-    ),
+    "step": _words(""),
     "step.option": _words(""),
     "parametrization": _words("monotone lben"),
 }

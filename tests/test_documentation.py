@@ -78,7 +78,8 @@ def test_the_example_of_a_step_is_right(name: str) -> None:
     step = tables.flow(tables.example(STEPS[name]), nested=True)
     place = "init" if STEPS[name].where == {INIT} else "encoder"
     found = []
-    for shape in ("[8]", "[64]", "[4, 8]", "[8, 8]", "[8, 8, 8]", "[1, 28, 28]", "[2, 4, 4, 4]"):
+    whole = "{shape: [8], dtype: int64}"
+    for shape in ("[8]", "[64]", "[4, 8]", "[8, 8]", "[8, 8, 8]", "[1, 28, 28]", "[2, 4, 4, 4]", whole):
         section = f"init: [{step}]" if place == "init" else f"encoder: {{v: [$x, {step}]}}"
         weights = "parameters: {content_bias: [8, 8], position_bias: [8, 8]}"
         head = f"deqc: 1\nname: M\ninput: {{x: {shape}}}\n{weights}\nscale: [4]"

@@ -56,7 +56,9 @@ def oracle(row: Row, case: Compiled, z: Tensor) -> Tensor:
 
 
 def test_every_step_has_a_row() -> None:
-    tested = {row.op for row in ROWS} | {row.op for row in OUTSIDE} | {"zeros", "random"}  # below, in init
+    tested = (
+        {row.op for row in ROWS} | {row.op for row in OUTSIDE} | {"zeros", "random", "embedding"}
+    )  # in init, below; of whole numbers, in tests/test_inputs.py
     assert tested == set(STEPS)
 
 

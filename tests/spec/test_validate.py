@@ -199,7 +199,6 @@ def test_positions_with_scales() -> None:
         (single("[tanh]", "adjoint: shine"), "shine"),
         (single("[tanh]", "adjoint: {linear_solver: cg}"), "cg"),
         (single("[tanh]", "kind: neural_ode"), "neural_ode"),
-        (single("[{embedding: {count: 4, out: 2}}]"), "embedding"),
     ],
 )
 def test_what_is_not_available_is_not_called_unknown(text: str, name: str) -> None:
