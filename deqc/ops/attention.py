@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import sqrt
+from types import MappingProxyType
 from typing import Any
 
 from deqc.fields import IDENTITY, Field, Kind
@@ -122,6 +123,33 @@ def fit(what: str, heads: int, q: Type, k: Type, v: Type) -> None:
         raise ShapeError(f"{what} with keys of shape {show(k.shape)} and values of {show(v.shape)}", "as many of each")
 
 
+class Masked(Op):
+    """The scores where a mask is true; elsewhere so low that softmax gives them no weight, and no cotangent."""
+
+    name = "masked"
+    summary = "Scores, -1e9 where a mask is false."
+    step = False
+    rows = False
+
+    def infer(self, attributes: Attributes, *types: Type) -> Type:
+        """That of the scores."""
+        return Type(types[0].shape, types[0].batched or types[1].batched)
+
+    def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
+        """The definition."""
+        scores, mask = tensors
+        return torch.where(mask, scores, torch.full_like(scores, -1e9))
+
+    def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
+        """`scores.masked_fill(mask.logical_not(), -1e9)`."""
+        scores, mask = operands
+        return method(scores, "masked_fill", method(mask, "logical_not"), -1e9)
+
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """G, in which softmax has put zeros where the mask is false."""
+        return g, None
+
+
 class Attention(Op):
     """y = softmax(q kᵀ / sqrt(d)) v, each head on its own stretch of the features."""
 
@@ -143,7 +171,8 @@ class Attention(Op):
         Field(
             "mask",
             Kind.COMPUTATION,
-            "Numbers of [length, keys] that are added to the scores before the softmax.",
+            "Numbers of [length, keys] that are added to the scores before the softmax; or truth values: what is false "
+            "is not looked at.",
             default=None,
             nullable=True,
             examples=("$mask",),
@@ -151,8 +180,9 @@ class Attention(Op):
         Field("causal", Kind.BOOL, "Whether entries after a query's own have no weight for it.", default=False),
     )
     takes = ("query", "key", "value", "mask")
+    dtypes = MappingProxyType({"mask": frozenset({"bool"})})
     unbatched = True
-    companions = (SplitHeads(), JoinHeads(), Causal())
+    companions = (SplitHeads(), JoinHeads(), Causal(), Masked())
 
     def lowered(self, make: Make, attributes: Attributes, *operands: Any) -> Any:
         """(L, d) -> (L, d_v): heads apart, scores, weights, heads side by side."""
@@ -164,8 +194,8 @@ class Attention(Op):
         q = make("times", q, by=1 / sqrt(q.type.shape[-1]))
         scores = make("matmul", q, k, turn_a=False, turn_b=True)
         if mask:
-            added = mask[0] if heads == 1 else make("reshape", mask[0], shape=(1, *mask[0].type.shape))
-            scores = make("sum", scores, added)
+            one = mask[0] if heads == 1 else make("reshape", mask[0], shape=(1, *mask[0].type.shape))
+            scores = make("masked" if one.type.dtype == "bool" else "sum", scores, one)
         if attributes["causal"]:
             scores = make("causal", scores, window=None)
         y = make("matmul", make("softmax", scores, dim=-1, hint="attention"), v, turn_a=False, turn_b=False)

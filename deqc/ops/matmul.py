@@ -7,7 +7,7 @@ from typing import Any
 
 from deqc.fields import Field, Kind
 from deqc.ops.base import GIVEN, INCOMING, Attributes, Make, Op, ShapeError, Value, reduced
-from deqc.ops.code import Attribute, Code, call, matmul
+from deqc.ops.code import Attribute, Code, call, matmul, method
 from deqc.types import Type, show
 
 
@@ -30,6 +30,40 @@ class MatmulMatrix(Op):
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """`torch.einsum("…", a, g)`."""
         return call("torch.einsum", attributes["subscripts"], *operands)
+
+
+class SparseMatmul(Op):
+    """y = A x with a sparse matrix A that is the same for all samples, and has no cotangent."""
+
+    name = "sparse_matmul"
+    summary = "A x or Aᵀ x, A a sparse matrix."
+    step = False
+    rows = False
+    function = "_sparse_product"
+
+    def infer(self, attributes: Attributes, *types: Type) -> Type:
+        """(m, n)·(n, d) -> (m, d)."""
+        a, x = types
+        return x.with_shape(a.shape[1 if attributes["turn"] else 0], x.shape[1])
+
+    def flops(self, attributes: Attributes, types: Sequence[Type], result: Type) -> int:
+        """Not known: those of the entries that are there."""
+        return 0
+
+    def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
+        """The product with the whole matrix."""
+        a, x = tensors
+        dense = a.to_dense()
+        return (dense.mT if attributes["turn"] else dense) @ x
+
+    def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
+        """`_sparse_product(a, x)`."""
+        a, x = operands
+        return call("_sparse_product", method(a, "t") if attributes["turn"] else a, x)
+
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """The product with the transposed matrix."""
+        return [None, make("sparse_matmul", node.operands[0], g, turn=not node.attributes["turn"])]
 
 
 class Matmul(Op):
@@ -60,8 +94,9 @@ class Matmul(Op):
         Field("transpose", Kind.BOOL, "Whether the transposed matrix is meant.", default=False),
     )
     takes = (INCOMING, "left", "right")
+    sparse = frozenset({"left"})
     unbatched = True
-    companions = (MatmulMatrix(),)
+    companions = (MatmulMatrix(), SparseMatmul())
 
     def lowered(self, make: Make, attributes: Attributes, *operands: Any) -> Any:
         """One matrix, on its side."""
@@ -71,6 +106,8 @@ class Matmul(Op):
             raise ShapeError(f"matmul with {found} of left and right", "one of them", "write `{matmul: {left: $a}}`")
         x, a = operands
         self._fit(sides[0], x.type, a.type, attributes["transpose"])
+        if a.type.sparse:
+            return make("sparse_matmul", a, x, turn=attributes["transpose"])
         if sides == ["left"]:
             return make("matmul", a, x, turn_a=attributes["transpose"], turn_b=False)
         vectors = x.type.rank == 1 and a.type.batched
