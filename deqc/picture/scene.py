@@ -76,7 +76,7 @@ def scene(compilation: Compilation) -> Scene:
         ),
         matrix=_matrix(compilation, written["mapping_layers"]),
         post=tuple(
-            Box(f"post_fuse_layers.{k}", () if chain is None else _lines(chain), states[k])
+            Box(f"post_fuse_layers.{k}", tuple(_compact([step]) for step in chain or ()), states[k])
             for k, chain in enumerate(written["post_fuse_layers"])
         ),
         head=tuple(_head(compilation, written["head"])),

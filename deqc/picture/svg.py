@@ -22,7 +22,7 @@ NAMED: Final = 5  # scales, up to which a cell shows its step; beyond, its shade
 
 @dataclass(frozen=True)
 class Rectangle:
-    """A box of a kind, which decides its colour; `shade` from 0 to 1 is that of a cell."""
+    """A box of a kind, which decides its colour; `shade` from 0 to 1 is that of a cell, `tip` shows under the mouse."""
 
     x: float
     y: float
@@ -30,6 +30,7 @@ class Rectangle:
     height: float
     kind: str
     shade: float = 1.0
+    tip: str = ""
 
 
 @dataclass(frozen=True)
@@ -180,13 +181,14 @@ def _crossbar(
     for middle in middles:
         drawing.lines.append(Line(((middle, centers[0]), (middle, below)), "column"))
     most = max((entry.parameters for row in scene.matrix for entry in row), default=0)
-    for row, center in zip(scene.matrix, centers, strict=True):
-        for entry, middle in zip(row, middles, strict=True):
-            _entry(drawing, entry, middle, center, cell, count <= NAMED, most)
+    for i, (row, center) in enumerate(zip(scene.matrix, centers, strict=True)):
+        for j, (entry, middle) in enumerate(zip(row, middles, strict=True)):
+            tip = f"from {i} to {j}: {entry.text}, {scene.main[i].shape} to {scene.states[j]}"
+            _entry(drawing, entry, tip, middle, center, cell, count <= NAMED, most)
     lowest = below
     for k, (box, middle) in enumerate(zip(scene.post, middles, strict=True)):
         width = cell - 8
-        narrow = Box(box.name, tuple(_fitted(line, width) for line in box.lines), box.shape)
+        narrow = Box(box.name, tuple(_fitted(line, width - 2 * PAD) for line in box.lines), box.shape)
         if count <= NAMED:
             height = drawing.box(middle - width / 2, below, width, narrow, "sum", f"Σ → z_{k}")
             drawing.labels.append(Label(middle + 6, below + height + LINE - 2, box.shape, "shape"))
@@ -208,13 +210,13 @@ def _sums(scene: Scene, x: float, cell: float) -> list[float]:
     return [x + cell * (k + 0.5) for k in range(len(scene.states))]
 
 
-def _entry(drawing: Drawing, entry: Cell, x: float, y: float, cell: float, named: bool, most: int) -> None:
+def _entry(drawing: Drawing, entry: Cell, tip: str, x: float, y: float, cell: float, named: bool, most: int) -> None:
     half = min(cell / 2 - 3, 60.0) if named else 8.0
     if entry.identity:
-        drawing.rectangles.append(Rectangle(x - 6, y - 6, 12, 12, "identity"))
+        drawing.rectangles.append(Rectangle(x - 6, y - 6, 12, 12, "identity", tip=tip))
     elif entry.text:
         shade = 0.25 + 0.75 * (log(1 + entry.parameters) / log(1 + most) if most else 1.0)
-        drawing.rectangles.append(Rectangle(x - half, y - 11, 2 * half, 22, "mapping", 1.0 if named else shade))
+        drawing.rectangles.append(Rectangle(x - half, y - 11, 2 * half, 22, "mapping", 1.0 if named else shade, tip))
         if named:
             drawing.labels.append(Label(x, y + 4, _fitted(entry.text, 2 * half), "step", "middle"))
 
