@@ -141,7 +141,7 @@ def _turn_singular_vectors(layer: Any, name: str, iterations: int) -> None:
         matrix = raw.flatten(1)
         left, right = getattr(layer, f"{name}_left"), getattr(layer, f"{name}_right")
         for _ in range(iterations):
-            # products of matrices: torch.compile computes cheaper ones anew in the backward, from vectors that have turned
+            # products of matrices: torch.compile does cheaper ones anew in the backward, from vectors that have turned
             right.copy_(nn.functional.normalize(left[None] @ matrix)[0])
             left.copy_(nn.functional.normalize(right[None] @ matrix.t())[0])
 
