@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,11 @@ import yaml
 
 from deqc import settings, solvers
 from deqc.codes import CODES
-from deqc.fields import Field, Kind
+from deqc.fields import Field, Kind, Variant
 from deqc.ops import STEPS
 from deqc.ops.base import ENCODER, EVERYWHERE, INIT, OUTSIDE, Op
 from deqc.ops.structure import Structure
+from deqc.ops.weights import CONSTRAINTS, INITS, PARAMETRIZATIONS
 from deqc.spec.bounds import forms
 
 if TYPE_CHECKING:
@@ -230,6 +231,30 @@ def _methods(table: dict[str, solvers.Description]) -> str:
     return "\n".join(parts)
 
 
+def inits() -> str:
+    """How weights start."""
+    return _variants(INITS)
+
+
+def parametrizations() -> str:
+    """What weights are made of."""
+    return _variants(PARAMETRIZATIONS)
+
+
+def constraints() -> str:
+    """Where a projection keeps weights."""
+    return _variants(CONSTRAINTS)
+
+
+def _variants(table: Mapping[str, Variant]) -> str:
+    def options(one: Variant) -> str:
+        own = (f.name if f.required else f"{f.name} = {f.default}" for f in one.fields)
+        return ", ".join(f"`{option}`" for option in own)
+
+    rows = ((f"`{one.name}`", options(one), _prose(one.summary)) for one in table.values())
+    return _table(("name", "options", ""), rows)
+
+
 def planned() -> str:
     """The names of the language that this version refuses."""
     rows = ((place, ", ".join(f"`{name}`" for name in sorted(names))) for place, names in settings.PLANNED.items())
@@ -288,6 +313,9 @@ TABLES: dict[str, Callable[[], str]] = {
         adjoint_methods,
         linear_methods,
         planned,
+        inits,
+        parametrizations,
+        constraints,
         codes,
         commands,
         examples,
