@@ -25,6 +25,7 @@ nitpick_ignore = [  # described elsewhere, and no inventory of theirs is fetched
     ("py:class", "nn.Module"),
     ("py:class", "os.PathLike"),
     ("py:class", "PathOrText"),
+    ("py:class", "Constants"),
     ("py:class", "collections.abc.Iterable"),
 ]
 autodoc_typehints = "signature"

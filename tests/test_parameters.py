@@ -76,6 +76,27 @@ def test_one_parameter_in_several_places_computes_what_the_spec_means() -> None:
     assert "main_layers.0.sum.2.inject.weight" in model.state_dict()
 
 
+def test_one_table_embeds_words_and_scores_them() -> None:
+    spec = """deqc: 1
+name: Own
+input: {ids: {shape: [6], dtype: int64}}
+scale: [6, 8]
+parameters: {E: {shape: [20, 8], init: {normal: 0.3}, parametrize: weight_norm}}
+encoder: {inject: [$ids, {embedding: {weight: $E}}]}
+main_layers: [{sum: [[{linear: 8}, {times: 0.3}], $inject]}, tanh]
+head: [{linear: {weight: $E, bias: false}}]
+"""
+    compilation = compile_text(spec + EXACT, "own")
+    torch.manual_seed(0)
+    model: Any = import_model(compilation)().double()
+    ids = torch.randint(0, 20, (3, 6))
+    expected = reference.solve(compilation.lowered, dict(model.named_parameters()), (ids,)).output
+    weights = list(model.parameters())
+    assert apart([model(ids)], expected) < 1e-11
+    got = torch.autograd.grad(model(ids).square().sum(), weights)
+    assert apart(got, torch.autograd.grad(expected[0].square().sum(), weights)) < 1e-9
+
+
 def test_parameters_are_drawn_before_layers_in_their_order() -> None:
     chain = "[{linear: {weight: $A, transpose: true, bias: false}}, tanh, {linear: {weight: $B, bias: false}}]"
     model = made(f"parameters: {{A: [4, 3], B: [4, 3], a: [3], s: []}}\nmain_layers: {chain}\n")
