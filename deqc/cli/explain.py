@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
+
 import click
 
 from deqc.cli.options import FILE, Number, combinations, format_option, quiet_option, set_option
-from deqc.cli.reading import Report
+from deqc.cli.reading import Report, wants_color
 
+_CODE = re.compile(r"[A-Za-z][0-9]{1,4}")
 EXAMPLES = """\b
 Examples:
   deqc explain model.yaml
+  deqc explain E031
   deqc explain model.yaml --set width=128
 """
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("spec", type=FILE)
+@click.argument("what", metavar="SPEC|CODE")
 @click.option("--ir", is_flag=True, help="Also print the intermediate representation, after each pass.")
 @set_option
 @format_option
 @quiet_option
 def explain(
-    spec: str, ir: bool, sets: tuple[tuple[str, tuple[Number, ...]], ...], form: str | None, quiet: bool
+    what: str, ir: bool, sets: tuple[tuple[str, tuple[Number, ...]], ...], form: str | None, quiet: bool
 ) -> None:
-    """Shows shapes, parameters, costs, solver and adjoint of SPEC, and what each pass did or could not do."""
+    """Shows shapes, parameters, costs, solver and adjoint of SPEC, and what each pass did or could not do.
+
+    Of the CODE of a diagnostic, such as E031: what it means, an example, and how it is mended.
+    """
+    if _CODE.fullmatch(what) and not os.path.exists(what):
+        _explain_code(what.upper())
+        return
+    spec = str(FILE.convert(what, None, click.get_current_context()))
     choices = combinations(sets)
     if len(choices) > 1:
         raise click.UsageError("explain takes one value for each constant")
@@ -36,3 +49,17 @@ def explain(
         click.echo(text.rstrip("\n"))
     if report.failed:
         report.finish()
+
+
+def _explain_code(code: str) -> None:
+    from deqc.codes import CODES
+
+    if code not in CODES:
+        from deqc.spec.names import did_you_mean
+
+        near = did_you_mean(code, CODES)
+        raise click.UsageError(f"there is no code '{code}'" + (f"; did you mean '{near}'?" if near else ""))
+    from deqc.cli.pages import render_page
+
+    color = wants_color(sys.stdout)
+    click.echo(render_page(code, color), nl=False, color=color)

@@ -20,6 +20,7 @@ from deqc.ops import STEPS
 from deqc.ops.base import ENCODER, EVERYWHERE, INIT, OUTSIDE, Op
 from deqc.ops.structure import Structure
 from deqc.ops.weights import CONSTRAINTS, INITS, PARAMETRIZATIONS
+from deqc.pages import page
 from deqc.spec.bounds import forms
 
 if TYPE_CHECKING:
@@ -263,7 +264,15 @@ def planned() -> str:
 
 def codes() -> str:
     """Every code of a diagnostic."""
-    return _table(("code", "means"), ((f"`{code}`", _prose(text)) for code, text in CODES.items()))
+    parts = [_table(("code", "means"), ((f"`{code}`", _prose(text)) for code, text in CODES.items()))]
+    for code, text in CODES.items():
+        shown = page(code)
+        parts += [f"## {code}: {_prose(text)}", "", shown.text, ""]
+        if shown.wrong is not None:
+            parts += ["Wrong:", "", "```yaml", shown.wrong.rstrip(), "```", ""]
+        if shown.right is not None:
+            parts += ["Right:", "", "```yaml", shown.right.rstrip(), "```", ""]
+    return "\n".join(parts)
 
 
 def commands() -> str:
