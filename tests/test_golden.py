@@ -1,5 +1,7 @@
 """The modules of examples/specs as text: the same bytes anywhere, clean as emitted; and they compute what specs mean.
 
+The texts of tests/target_specs stand beside them; what those compute is for tests/test_target_specs.py to tell.
+
 `python -m tests.test_golden` writes tests/golden again.
 """
 
@@ -24,13 +26,15 @@ from tests.properties import apart, constants, flat, gradients, import_source, l
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"
 SPECS = {path.stem: path for path in sorted((ROOT / "examples" / "specs").glob("*.yaml"))}
+TARGETS = {f"target_{path.stem}": path for path in sorted((ROOT / "tests" / "target_specs").glob("*.yaml"))}
+ALL = {**SPECS, **TARGETS}
 UPDATE = "python -m tests.test_golden"
 EXACT: dict[str, float] = {"ATOL": 1e-13, "RTOL": 1e-13, "ADJOINT_RTOL": 1e-13, "ADJOINT_ATOL": 0.0}
 STEPS: dict[str, float] = {"MAX_STEPS": 500, "ADJOINT_STEPS": 300}
 
 
 def compiled(name: str) -> str:
-    path = SPECS[name]
+    path = ALL[name]
     return compile_text(path.read_text(encoding="utf-8"), path.name).source
 
 
@@ -42,7 +46,7 @@ def write() -> None:
     """Writes every golden text, and removes those without a spec."""
     shutil.rmtree(GOLDEN, ignore_errors=True)
     GOLDEN.mkdir()
-    for name in SPECS:
+    for name in ALL:
         golden(name).write_text(compiled(name), encoding="utf-8", newline="\n")
 
 
@@ -54,7 +58,7 @@ def model_part(source: str) -> int:
     return last - first
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", ALL)
 def test_text(name: str, record_property: Any) -> None:
     source = compiled(name)
     record_property("lines", len(source.splitlines()))
@@ -65,7 +69,7 @@ def test_text(name: str, record_property: Any) -> None:
 
 
 def test_every_golden_text_has_a_spec() -> None:
-    assert {path.stem for path in GOLDEN.glob("*.py")} == set(SPECS), UPDATE
+    assert {path.stem for path in GOLDEN.glob("*.py")} == set(ALL), UPDATE
 
 
 COMPILE = """
