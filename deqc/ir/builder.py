@@ -30,6 +30,8 @@ class Builder:
         if op == "sum_to":
             attributes.setdefault("source", operands[0].type.shape)
             attributes.setdefault("lead", operands[0].type.batched)
+        if op == "pack":
+            attributes.setdefault("sizes", tuple(o.type.size for o in operands))
         kind = OPS[op].infer(attributes, *(o.type for o in operands))
         return self._keep(Node(op, operands, attributes, kind, span, hint))
 

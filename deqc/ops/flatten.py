@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deqc.ops.base import ANY, Attributes
-from deqc.ops.code import Code, method
+from deqc.ops.code import Code, literal, method
 from deqc.ops.views import View
 from deqc.types import Type
 
@@ -27,8 +27,8 @@ class Flatten(View):
         return tensors[0].flatten(int(attributes.get("batched", True)))
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
-        """`x.flatten(1)`."""
-        return method(operands[0], "flatten", *([1] if result.batched else []))
+        """`x.reshape(-1, n)`; torch's older vmap, which batches gradients, knows no flatten."""
+        return method(operands[0], "reshape", -1, *([literal(result.shape[0])] if result.batched else []))
 
 
 OP = Flatten()

@@ -8,7 +8,7 @@ from typing import Any
 
 from deqc.fields import Field, Kind
 from deqc.ops.base import GIVEN, INCOMING, Attributes, Layer, Make, Op, ShapeError, Value, within
-from deqc.ops.code import Code, call, matmul, method
+from deqc.ops.code import Code, call, literal, matmul, method
 from deqc.ops.weights import NAME, WEIGHT_FIELDS
 from deqc.types import Type, show
 
@@ -53,7 +53,8 @@ class LinearWeight(Op):
         """`g.t() @ x`, with all but the last axis flattened where there are more."""
         g, x = operands
         if attributes["flatten"]:
-            g, x = method(g, "flatten", 0, -2), method(x, "flatten", 0, -2)
+            out, features = result.shape
+            g, x = method(g, "reshape", -1, literal(out)), method(x, "reshape", -1, literal(features))
         return matmul(method(g, "t"), x)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deqc.ops.base import Attributes, Make, Op, Value
-from deqc.ops.code import Code, Index, Items, call, method, stretch
+from deqc.ops.code import Code, Index, Items, call, literal, method, stretch
 from deqc.types import Type
 
 
@@ -80,7 +80,8 @@ class Pack(Op):
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """`torch.cat([…], -1)` of the flattened values."""
-        rows = tuple(_row(code, rank) for code, rank in zip(operands, attributes["ranks"], strict=True))
+        sizes = attributes["sizes"]
+        rows = tuple(_row(*one) for one in zip(operands, attributes["ranks"], sizes, strict=True))
         return rows[0] if len(rows) == 1 else call("torch.cat", Items(rows), -1)
 
     def row_wise(self, node: Value) -> bool:
@@ -98,12 +99,13 @@ class Pack(Op):
         return parts
 
 
-def _row(code: Code, rank: int) -> Code:
+def _row(code: Code, rank: int, size: int) -> Code:
     if rank == 3:
         return call("_flat", code)
     if rank == 0:
         return method(code, "unsqueeze", 1)
-    return code if rank == 1 else method(code, "flatten", 1)
+    # torch's older vmap, which batches gradients, knows no flatten
+    return code if rank == 1 else method(code, "reshape", -1, literal(size))
 
 
 OP = Pack()

@@ -43,7 +43,7 @@ class Reshape(View):
             sizes = tuple(literal(n) for n in result.shape)
             return method(operands[0], "view", *(sizes or (literal(()),)))
         if len(result.shape) == 1 and result.size != 1:  # a scalar has no axis to flatten
-            return method(operands[0], "flatten", 1)
+            return method(operands[0], "reshape", -1, literal(result.shape[0]))
         return method(
             operands[0], "reshape", Index(Attribute(operands[0], "shape"), "0"), *(literal(n) for n in result.shape)
         )

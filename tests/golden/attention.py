@@ -63,7 +63,7 @@ def f(z: Tensor, w: Weights) -> Tensor:
     normed_1 = F.rms_norm(normed + 0.5 * p_1_1, (32,), None, 1e-05)
     p_2 = F.linear(normed_1, w.main_0_residual_1_linear_weight, w.main_0_residual_1_linear_bias)
     p_3 = F.linear(F.gelu(p_2), w.main_0_residual_1_linear_1_weight, w.main_0_residual_1_linear_1_bias)
-    return F.rms_norm(normed_1 + p_3, (32,), None, 1e-05).flatten(1)
+    return F.rms_norm(normed_1 + p_3, (32,), None, 1e-05).reshape(-1, 384)
 
 
 class Linearization(NamedTuple):
@@ -135,7 +135,7 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
         ],
         -1,
     )
-    return _rms_norm_pull(g_total_1 + g_p_1 @ w.main, at.n_total, at.s_total).flatten(1)
+    return _rms_norm_pull(g_total_1 + g_p_1 @ w.main, at.n_total, at.s_total).reshape(-1, 384)
 
 
 def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
@@ -159,13 +159,13 @@ def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
     )
     return Weights(
         _rms_norm_pull(g_total_1 + g_p_3 @ w.main, at.n_total, at.s_total),
-        g_p_3.flatten(0, -2).t() @ at.n_total.flatten(0, -2),
+        g_p_3.reshape(-1, 96).t() @ at.n_total.reshape(-1, 32),
         g_p_3.sum((0, 1)),
-        g_p_1.flatten(0, -2).t() @ at.joined.flatten(0, -2),
+        g_p_1.reshape(-1, 32).t() @ at.joined.reshape(-1, 32),
         g_p_1.sum((0, 1)),
-        g_p_2.flatten(0, -2).t() @ at.n_total_1.flatten(0, -2),
+        g_p_2.reshape(-1, 64).t() @ at.n_total_1.reshape(-1, 32),
         g_p_2.sum((0, 1)),
-        g_total_2.flatten(0, -2).t() @ at.a.flatten(0, -2),
+        g_total_2.reshape(-1, 32).t() @ at.a.reshape(-1, 64),
         g_total_2.sum((0, 1)),
     )
 

@@ -99,7 +99,7 @@ def _image(z: Tensor, channels: int, height: int, width: int) -> Tensor:
 
 def _flat(v: Tensor) -> Tensor:
     """The inverse of `_image`."""
-    return v.permute(0, 2, 3, 1).flatten(1)
+    return v.permute(0, 2, 3, 1).reshape(v.shape[0], v.shape[1:].numel())
 
 
 def _group_norm_scale(x: Tensor, groups: int, eps: float) -> Tensor:

@@ -86,7 +86,7 @@ def _image(z: Tensor, channels: int, height: int, width: int) -> Tensor:
 
 def _flat(v: Tensor) -> Tensor:
     """The inverse of `_image`."""
-    return v.permute(0, 2, 3, 1).flatten(1)
+    return v.permute(0, 2, 3, 1).reshape(v.shape[0], v.shape[1:].numel())
 
 
 # ---- the module ----------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ class Digits(nn.Module):
         return f"solver: {solver}; adjoint: {adjoint}"
 
     def _head(self, z: Tensor) -> Tensor:
-        a = self.head["dropout"](F.max_pool2d(_image(z, 24, 8, 8), 2).flatten(1))
+        a = self.head["dropout"](F.max_pool2d(_image(z, 24, 8, 8), 2).reshape(-1, 384))
         output: Tensor = self.head["linear"](a)
         return output
 

@@ -48,7 +48,7 @@ class Weights(NamedTuple):
 def f(z: Tensor, w: Weights) -> Tensor:
     """One application of the map, (B, 72) -> (B, 72)."""
     p = w.adjacency @ (F.linear(z.reshape(-1, 9, 8), w.weight) + w.inject)
-    return torch.relu(0.1 * p).flatten(1)
+    return torch.relu(0.1 * p).reshape(-1, 72)
 
 
 class Linearization(NamedTuple):
@@ -69,7 +69,7 @@ def linearize(z: Tensor, w: Weights) -> Linearization:
 def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     """(df/dz)^T u."""
     g_total = at.adjacency.mT @ (0.1 * (u.reshape(-1, 9, 8) * at.d_h))
-    return (g_total @ w.weight).flatten(1)
+    return (g_total @ w.weight).reshape(-1, 72)
 
 
 def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
@@ -77,7 +77,7 @@ def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
     at = linearize(z, w)
     g_p = 0.1 * (u.reshape(-1, 9, 8) * at.d_h)
     g_total = w.adjacency.mT @ g_p
-    return Weights(g_total.flatten(0, -2).t() @ z.reshape(-1, 9, 8).flatten(0, -2), g_total, g_p @ at.total.mT)
+    return Weights(g_total.reshape(-1, 8).t() @ z.reshape(-1, 9, 8).reshape(-1, 8), g_total, g_p @ at.total.mT)
 
 
 # ---- the module ----------------------------------------------------------------------------------

@@ -193,20 +193,6 @@ class Hopfield(nn.Module):
         return x
 
 
-def _tree(layers: dict[str, nn.Module]) -> Any:
-    """Nests layers by the dots of their paths, so that the names of parameters are the places in the spec."""
-    root = nn.ModuleDict()
-    for path, layer in layers.items():
-        *folders, name = path.split(".")
-        at = root
-        for folder in folders:
-            if folder not in at:
-                at[folder] = nn.ModuleDict()
-            at = cast(nn.ModuleDict, at[folder])
-        at[name] = layer
-    return root
-
-
 def _supply_extra_state(_module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
     """A state_dict that says nothing of its origin loads too."""
     state_dict.setdefault(prefix + "_extra_state", {})

@@ -119,7 +119,7 @@ class ReducedState(nn.Module):
     def encode(self, image: Tensor) -> Encoded:
         """What f, its start or the output read besides the state."""
         _checked("image", image, 1, 28, 28)
-        return Encoded(torch.relu(self.encoder["x"]["linear"](image.flatten(1))))
+        return Encoded(torch.relu(self.encoder["x"]["linear"](image.reshape(-1, 784))))
 
     def weights(self, image: Tensor) -> Weights:
         """What f reads besides z: made once a solve, differentiable in the parameters and the inputs."""

@@ -62,7 +62,7 @@ def f(z: Tensor, w: Weights, m: Modules) -> Tensor:
     module = _checked(
         "the result of denoiser", _call(m.denoiser, w.denoiser, total.reshape(total.shape[0], 1, 28, 28)), 1, 28, 28
     )
-    return module.flatten(1)
+    return module.reshape(-1, 784)
 
 
 def pullback(u: Tensor, z: Tensor, w: Weights, m: Modules) -> Weights:
@@ -203,20 +203,6 @@ class DeProx(nn.Module):
 
     def _initial(self, y: Tensor, A: Tensor) -> Tensor:
         return F.linear(y, A.mT)
-
-
-def _tree(layers: dict[str, nn.Module]) -> Any:
-    """Nests layers by the dots of their paths, so that the names of parameters are the places in the spec."""
-    root = nn.ModuleDict()
-    for path, layer in layers.items():
-        *folders, name = path.split(".")
-        at = root
-        for folder in folders:
-            if folder not in at:
-                at[folder] = nn.ModuleDict()
-            at = cast(nn.ModuleDict, at[folder])
-        at[name] = layer
-    return root
 
 
 def _supply_extra_state(_module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:

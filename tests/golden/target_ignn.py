@@ -49,7 +49,7 @@ def f(z: Tensor, w: Weights) -> Tensor:
     """One application of the map, (B, 16 * N) -> (B, 16 * N)."""
     N = w.inject.shape[1]
     sparse_matmul = _sparse_product(w.adjacency, F.linear(z.reshape(-1, N, 16), w.weight) + w.inject)
-    return torch.relu(sparse_matmul).flatten(1)
+    return torch.relu(sparse_matmul).reshape(-1, 16 * N)
 
 
 class Linearization(NamedTuple):
@@ -70,7 +70,7 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     """(df/dz)^T u."""
     N = w.inject.shape[1]
     g_z = _sparse_product(w.adjacency.t(), u.reshape(-1, N, 16) * at.d_h) @ w.weight
-    return g_z.flatten(1)
+    return g_z.reshape(-1, 16 * N)
 
 
 def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
@@ -78,7 +78,7 @@ def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
     at = linearize(z, w)
     N = w.inject.shape[1]
     g_total = _sparse_product(w.adjacency.t(), u.reshape(-1, N, 16) * at.d_h)
-    return Weights(g_total.flatten(0, -2).t() @ z.reshape(-1, N, 16).flatten(0, -2), g_total, _EMPTY)
+    return Weights(g_total.reshape(-1, 16).t() @ z.reshape(-1, N, 16).reshape(-1, 16), g_total, _EMPTY)
 
 
 def _sparse_product(a: Tensor, x: Tensor) -> Tensor:

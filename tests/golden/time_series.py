@@ -63,7 +63,7 @@ def f(z: Tensor, w: Weights) -> Tensor:
     turned = c_2.reshape(c_2.shape[0], 8, 2, 12).permute(0, 1, 3, 2)
     scaled = 0.5 * torch.tanh(h0 + turned.reshape(turned.shape[0], 8, 24))
     c_1 = F.conv1d(h0, w.mapping_0_1_conv1d_weight, w.mapping_0_1_conv1d_bias, stride=2, padding=1)
-    return torch.cat([scaled.flatten(1), (0.5 * torch.tanh(c_1 + h1)).flatten(1)], -1)
+    return torch.cat([scaled.reshape(-1, 192), (0.5 * torch.tanh(c_1 + h1)).reshape(-1, 144)], -1)
 
 
 class Linearization(NamedTuple):
@@ -96,7 +96,9 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     g_view = g_y0.reshape(g_y0.shape[0], 8, 12, 2).permute(0, 1, 3, 2)
     g_1 = F.conv_transpose1d(g_view.reshape(g_view.shape[0], 16, 12), w.mapping_1_0_conv1d_weight)
     g_z1 = F.conv_transpose1d(g_y1 + g_1, w.main_1_conv1d_weight, padding=1, groups=2)
-    return torch.cat([F.conv_transpose1d(g + g_y0, w.main_0_conv1d_weight, padding=1).flatten(1), g_z1.flatten(1)], -1)
+    return torch.cat(
+        [F.conv_transpose1d(g + g_y0, w.main_0_conv1d_weight, padding=1).reshape(-1, 192), g_z1.reshape(-1, 144)], -1
+    )
 
 
 def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:

@@ -78,7 +78,7 @@ def f(z: Tensor, w: Weights) -> Tensor:
     scaled_1 = 0.6 * F.rms_norm(z_1 + p_2_1, (8,), None, 1e-05)
     p_3_1 = F.linear(scaled_1, w.main_0_sum_1_linear_weight, w.main_0_sum_1_linear_bias)
     p_4 = F.linear(F.gelu(p_3_1), w.main_0_sum_1_linear_1_weight, w.main_0_sum_1_linear_1_bias)
-    return F.rms_norm(scaled_1 + 0.5 * p_4 + w.inject, (8,), None, 1e-05).flatten(1)
+    return F.rms_norm(scaled_1 + 0.5 * p_4 + w.inject, (8,), None, 1e-05).reshape(-1, 48)
 
 
 class Linearization(NamedTuple):
@@ -166,7 +166,7 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     g_p_1_1 = (_by_distance(g_total, 8) @ w.inject_1 + g_total @ at.heads).transpose(-3, -2).flatten(-2)
     a = F.pad(g_p_1_1 @ w.main_0_residual_relative_attention_query_linear_weight, (0, 0, 2, 0))
     g_state = _rms_norm_pull(g_p_1 @ w.main + a, at.n_joined, at.s_joined)[:, 2:8]
-    return (g_total_2 + g_state).flatten(1)
+    return (g_total_2 + g_state).reshape(-1, 48)
 
 
 def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
@@ -193,18 +193,18 @@ def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
     return Weights(
         g_total_3 + g_joined[:, 2:8],
         g_joined[:, :2],
-        g_p_1_1.flatten(0, -2).t() @ at.part.flatten(0, -2),
+        g_p_1_1.reshape(-1, 8).t() @ at.part.reshape(-1, 8),
         g_p_1_1.sum((0, 1)),
         g_total_4.sum(2, keepdim=True).sum(0),
-        g_p_1.flatten(0, -2).t() @ at.n_joined.flatten(0, -2),
+        g_p_1.reshape(-1, 16).t() @ at.n_joined.reshape(-1, 8),
         g_p_1.sum((0, 1)),
         g_total_1.sum(2, keepdim=True).sum(0),
         (g_p_2.mT @ at.total_1).sum(0),
-        g_total_2.flatten(0, -2).t() @ at.joined_1.flatten(0, -2),
+        g_total_2.reshape(-1, 8).t() @ at.joined_1.reshape(-1, 8),
         g_total_2.sum((0, 1)),
-        g_p_3.flatten(0, -2).t() @ at.scaled_1.flatten(0, -2),
+        g_p_3.reshape(-1, 16).t() @ at.scaled_1.reshape(-1, 8),
         g_p_3.sum((0, 1)),
-        g_p_4.flatten(0, -2).t() @ at.a.flatten(0, -2),
+        g_p_4.reshape(-1, 8).t() @ at.a.reshape(-1, 16),
         g_p_4.sum((0, 1)),
     )
 
@@ -398,7 +398,7 @@ class RelativeTransformer(nn.Module):
         return f"solver: {solver}; adjoint: {adjoint}"
 
     def _head(self, z: Tensor) -> Tensor:
-        output: Tensor = self.head["linear"](z.reshape(-1, 6, 8)[:, 4:6].flatten(1))
+        output: Tensor = self.head["linear"](z.reshape(-1, 6, 8)[:, 4:6].reshape(-1, 16))
         return output
 
 

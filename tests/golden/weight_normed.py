@@ -94,7 +94,7 @@ def _image(z: Tensor, channels: int, height: int, width: int) -> Tensor:
 
 def _flat(v: Tensor) -> Tensor:
     """The inverse of `_image`."""
-    return v.permute(0, 2, 3, 1).flatten(1)
+    return v.permute(0, 2, 3, 1).reshape(v.shape[0], v.shape[1:].numel())
 
 
 def _weight_norm(g: Tensor, v: Tensor, dims: tuple[int, ...]) -> Tensor:

@@ -49,12 +49,12 @@ f:
   %11 = unpack(%1; shape=(1,), start=2, stop=3, whole=False) : (B, 1)
   %19 = linear(%11, %17, %18; bias=True, layer='main_layers.1.linear', out=1) : (B, 1)  # 8:51
   %24 = sum(%23, %19) : (B, 1)
-  %28 = pack(%16, %24; ranks=(1, 1)) : (B, 3)
+  %28 = pack(%16, %24; ranks=(1, 1), sizes=(2, 1)) : (B, 3)
   return %28
 start:
   %7 = sin(%6) : (B, 2)  # 7:13
   %8 = zeros(%0; batched=True, shape=(1,)) : (B, 1)
-  %9 = pack(%7, %8; ranks=(1, 1)) : (B, 3)
+  %9 = pack(%7, %8; ranks=(1, 1), sizes=(2, 1)) : (B, 3)
   return %9
 head:
   %2 = solution() : (B, 3)

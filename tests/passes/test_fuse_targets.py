@@ -26,7 +26,7 @@ BEFORE = """
 %12 = linear(%5, %10, %11; bias=True, layer='mapping_layers.0.1.linear', out=1) : (B, 1)
 %17 = linear(%6, %15, %16; bias=True, layer='mapping_layers.1.1.linear', out=1) : (B, 1)
 %19 = sum(%12, %17) : (B, 1)
-%22 = pack(%18, %19; ranks=(1, 1)) : (B, 3)
+%22 = pack(%18, %19; ranks=(1, 1), sizes=(2, 1)) : (B, 3)
 return %22
 """
 AFTER = """
@@ -41,7 +41,7 @@ AFTER = """
 %17 = concat(%9, %12; batched=False, dim=1) : (1, 3)
 %18 = sum(%10, %13) : (1,)
 %19 = linear(%14, %17, %18; bias=True, out=1) : (B, 1)
-%22 = pack(%16, %19; ranks=(1, 1)) : (B, 3)
+%22 = pack(%16, %19; ranks=(1, 1), sizes=(2, 1)) : (B, 3)
 return %22
 """
 

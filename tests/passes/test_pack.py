@@ -31,7 +31,7 @@ BEFORE = """
 %15 = linear(%8, %13, %14; bias=True, layer='mapping_layers.0.1.linear', out=1) : (B, 1)
 %16 = tanh(%15) : (B, 1)
 %22 = sum(%16, %12) : (B, 1)
-%25 = pack(%21, %22; ranks=(1, 1)) : (B, 3)
+%25 = pack(%21, %22; ranks=(1, 1), sizes=(2, 1)) : (B, 3)
 return %25
 """
 AFTER = """
