@@ -15,6 +15,11 @@ $(VENV)/.installed-%: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable ".[$*]"
 	@touch $@
 
+# The YAML language server, with which tests/editor looks at specs as an editor does; without npm those tests are skipped.
+LANGUAGE_SERVER := tests/editor/node_modules
+$(LANGUAGE_SERVER): tests/editor/package.json
+	if command -v npm >/dev/null && npm ci --silent --no-fund --no-audit --prefix tests/editor; then touch $@; else echo "tests/editor will be skipped: npm is missing or failed"; fi
+
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -22,10 +27,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 # What a change has to pass: the slow tests are left to `make test-all`. The wheel's own test is among them.
-test: lint
+test: lint $(LANGUAGE_SERVER)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow"
 
-test-all: lint
+test-all: lint $(LANGUAGE_SERVER)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
 # The documentation, in docs/_build/html; a warning is an error. Its snippets run in `make test`.
@@ -45,5 +50,5 @@ schema: $(VENV)/.installed-dev
 	$(BIN)/python -m deqc.spec.schema
 
 clean:
-	rm -rf $(VENV) build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(LANGUAGE_SERVER) build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	rm -f examples/train/digits_model.py digits.png
