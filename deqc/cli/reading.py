@@ -106,6 +106,8 @@ def specs_of(paths: Iterable[str], settings: Configuration, only_specs: bool = F
     """
     given = list(paths) or settings.specs()
     if not given:
+        if settings.get("specs"):
+            raise click.UsageError(f"`specs` of {settings.file} matches no file: {', '.join(settings.get('specs'))}")
         raise click.UsageError("name a spec, or `specs` in deqc.toml or [tool.deqc] of pyproject.toml")
     found: dict[str, None] = {}
     for path in given:

@@ -127,7 +127,7 @@ class Masked(Op):
     """The scores where a mask is true; elsewhere so low that softmax gives them no weight, and no cotangent."""
 
     name = "masked"
-    summary = "Scores, -1e9 where a mask is false."
+    summary = "Scores, -3e4 where a mask is false."
     step = False
     rows = False
 
@@ -138,12 +138,12 @@ class Masked(Op):
     def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
         """The definition."""
         scores, mask = tensors
-        return torch.where(mask, scores, torch.full_like(scores, -1e9))
+        return torch.where(mask, scores, torch.full_like(scores, -3e4))
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
-        """`scores.masked_fill(mask.logical_not(), -1e9)`."""
+        """`scores.masked_fill(mask.logical_not(), -3e4)`."""
         scores, mask = operands
-        return method(scores, "masked_fill", method(mask, "logical_not"), -1e9)
+        return method(scores, "masked_fill", method(mask, "logical_not"), -3e4)
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
         """G, in which softmax has put zeros where the mask is false."""

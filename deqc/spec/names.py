@@ -32,6 +32,18 @@ _PYTHON: Final = _words(
     case match type
     """
 )
+_PYTHON_MODULES: Final = _words(
+    """
+    abc ast array asyncio base64 bisect builtins bz2 calendar click cmath cmd code codecs collections contextlib
+    copy csv ctypes dataclasses datetime decimal deqc difflib dis email enum errno fractions functools gc getpass
+    glob graphlib gzip hashlib heapq hmac html http importlib inspect io ipaddress itertools jinja2 json keyword
+    linecache locale logging lzma math mimetypes mmap numbers numpy opcode operator os pathlib pickle pkgutil
+    platform posix pprint profile pstats pydoc queue random re resource runpy sched secrets select selectors
+    shelve shlex shutil signal site socket sqlite3 ssl stat statistics string struct subprocess symtable sympy sys
+    sysconfig tarfile tempfile test textwrap threading time timeit token tokenize tomllib torch trace traceback
+    types typing unittest urllib uuid venv warnings weakref xml yaml zipfile zipimport zlib zoneinfo
+    """
+)
 # Words that the spec language and its expressions read themselves.
 _LANGUAGE: Final = _words("scale scales to true false null min max abs")
 # Names that the methods of a generated module use beside the spec's own, and those that no module may hold.
@@ -58,6 +70,8 @@ CLASS_NAMES: Final = _words(
     OverflowError RuntimeError RuntimeWarning StopIteration TypeError UserWarning ValueError Warning ZeroDivisionError
     """
 )
+# Modules that Python, torch and what stands around them import: a model's file may not hide one where it is imported.
+FILE_NAMES: Final = _PYTHON_MODULES | frozenset(word.lower() for word in _PYTHON)
 # What nn.Module, nn.ModuleList and nn.ModuleDict own: no submodule can be called so.
 MODULE_NAMES: Final = _words(
     """
@@ -127,6 +141,10 @@ def check_class_name(name: str, span: Span, problems: Problems) -> bool:
         return False
     if name in CLASS_NAMES:
         problems.add("E041", span, f"{name!r} is reserved and cannot name a model", hint=f"write '{name}Model'")
+        return False
+    if name.lower() in FILE_NAMES:
+        message = f"{name!r} cannot name a model: its file, {name.lower()}.py, would hide a module of that name"
+        problems.add("E041", span, message, hint=f"write '{name}Model'")
         return False
     return True
 

@@ -93,6 +93,8 @@ def test_the_nearest_configuration_counts_and_one_can_be_named(project: Path) ->
     Path("deqc.toml").write_text('specs = ["specs/deep/wide.yml"]\n')
     assert "wide.py" in call("compile").stdout
     assert "tiny_model.py" in call("compile", "--config", "pyproject.toml").stdout
+    Path("deqc.toml").write_text('specs = ["none/*.yaml"]\n')
+    assert "`specs` of deqc.toml matches no file: none/*.yaml" in call("compile", status=2).stderr
     Path("deqc.toml").unlink()
     Path("pyproject.toml").write_text('[tool.other]\ndeqc = "no"\n')
     assert "name a spec" in call("compile", status=2).stderr

@@ -42,9 +42,9 @@ main_layers:
 """
 
 
-def agrees(text: str, *inputs: Tensor) -> None:
+def agrees(text: str, *inputs: Tensor, exact: str = EXACT) -> None:
     """Values and gradients are those of the reference."""
-    compilation = compile_text(text + EXACT, "m")
+    compilation = compile_text(text + exact, "m")
     torch.manual_seed(0)
     model: Any = import_model(compilation)().double()
     given = inputs[1:]
@@ -74,6 +74,16 @@ def test_a_sparse_matrix(nodes: int, batch: int, transpose: str) -> None:
         assert model(u, matrix.to_sparse_csr()).shape == (0, nodes, 4)
 
 
+@pytest.mark.parametrize("solver", ["newton", "anderson"])
+@pytest.mark.parametrize("linear", ["lu", "gmres"])
+def test_a_sparse_matrix_under_dense_solvers(solver: str, linear: str) -> None:
+    generator = torch.Generator().manual_seed(3)
+    matrix = torch.rand(4, 4, dtype=torch.float64, generator=generator) / 4
+    u = torch.randn(2, 4, 5, dtype=torch.float64, generator=generator)
+    exact = EXACT.replace("picard", solver).replace("gmres", linear)
+    agrees(GRAPH % "false", u, matrix.to_sparse_csr(), exact=exact)
+
+
 @pytest.mark.parametrize("batch", ["true", "false"])
 @pytest.mark.parametrize("heads", [1, 2])
 def test_a_mask_of_truth_values(heads: int, batch: str) -> None:
@@ -82,6 +92,12 @@ def test_a_mask_of_truth_values(heads: int, batch: str) -> None:
     keep |= torch.eye(5, dtype=torch.bool)
     u = torch.randn(3, 5, 4, dtype=torch.float64, generator=generator)
     agrees(MASKED % (batch, heads), u, keep if batch == "true" else keep[0])
+
+
+def test_a_mask_in_half_precision() -> None:
+    model: Any = import_model(compile_text(MASKED % ("false", 2) + "solver: {on_failure: ignore}\n", "m"))().half()
+    keep = torch.ones(4, 4, dtype=torch.bool).tril()
+    assert bool(model(torch.randn(1, 4, 4).half(), keep).isfinite().all())
 
 
 def test_what_a_mask_hides_has_no_influence() -> None:

@@ -63,6 +63,13 @@ def test_names_that_are_taken(name: str) -> None:
     assert only(single("[tanh]").replace("name: M", f"name: {name}")).code == "E041"
 
 
+@pytest.mark.parametrize("name", ["Torch", "Enum", "Random", "Class", "json"])
+def test_names_whose_file_would_hide_a_module(name: str) -> None:
+    told = only(single("[tanh]").replace("name: M", f"name: {name}"))
+    assert told.code == "E041"
+    assert f"{name.lower()}.py, would hide a module" in told.message or name == "Class"
+
+
 @pytest.mark.parametrize("name", ["MDEQ", "Model", "mnist", "StatusNet"])
 def test_names_that_are_free(name: str) -> None:
     assert check_class_name(name, Span("f", 1, 1, 1, 2), Problems())
