@@ -44,6 +44,7 @@ demo: $(VENV)/.installed-demo
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/large_specs.py
 
 # Writes the JSON Schema again after a change of an op or a setting.
 schema: $(VENV)/.installed-dev
