@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from deqc.compiler import compile_text
 from deqc.diagnostics import Problems, SpecError
 from deqc.ir.graph import Node, Program, body, reachable
 from deqc.ir.verify import verify
@@ -393,3 +394,8 @@ def test_two_layers_of_one_path() -> None:
     with pytest.raises(SpecError) as error:
         lowered(text)
     assert {d.code for d in error.value.diagnostics} <= {"E044", "E045"}
+
+
+def test_a_chain_of_thousands_of_steps_compiles() -> None:
+    steps = ", ".join(["tanh", "sin"] * 600)
+    assert "torch.sin" in compile_text(dense(f"[{{linear: 3}}, {steps}]"), "deep").source

@@ -42,6 +42,8 @@ def write(path: Path, source: str) -> bool:
         FileFault: the file cannot be read or written.
     """
     try:
+        if path.is_symlink() and path.resolve().parent != path.parent.resolve():
+            raise click.UsageError(f"'{path}' is a link that leads out of its folder and stays as it is")
         before = _existing(path)
         if before == source:
             return False

@@ -27,32 +27,38 @@ def equation(program: Program) -> tuple[str, ...]:
             lines.append(f"h_{k} = {_text(h, known)}")
             known.setdefault(h, f"h_{k}")
         values = program.f.operands if program.f.op == "pack" else (program.f,)
-        lines += [f"f_{k} = {_text(v, known, top=True)}" for k, v in enumerate(values)]
+        lines += [f"f_{k} = {_text(v, known)}" for k, v in enumerate(values)]
     return tuple(line if len(line) + 4 <= WIDTH else line[: WIDTH - 8] + " …" for line in ("    " + x for x in lines))
 
 
-def _text(node: Node, known: dict[Node, str], top: bool = False) -> str:
-    if node in known:
-        return known[node]
+def _text(node: Node, known: dict[Node, str]) -> str:
+    """The value in the names of the ops; operands first, and no longer than a line shows, however deep it is."""
+    texts = dict(known)
+    for one in reachable((node,), frozenset(known)):
+        texts[one] = _of(one, texts)[:WIDTH]
+    return texts[node]
+
+
+def _of(node: Node, texts: dict[Node, str]) -> str:
     if not node.type.batched and node.op != "input":
         made_of = {tensor_name(n) for n in reachable((node,)) if n.op == "parameter"}
         if len(made_of) == 1:
             return made_of.pop()[1]
     if node.op in ("reshape", "sum_to") and node.span is None:
-        return _text(node.operands[0], known)
+        return texts[node.operands[0]]
     if node.op == "sum":
-        return " + ".join(_text(o, known) for o in node.operands)
+        return " + ".join(texts[o] for o in node.operands)
     operands = [o for k, o in enumerate(node.operands) if o.op != "parameters" and not (k and _is_weight(o, node))]
     if node.op == "mul":
-        return " · ".join(_held(_text(o, known)) for o in operands)
+        return " · ".join(_held(texts[o]) for o in operands)
     if node.op == "times":
-        return f"{node.attributes['by']} · {_held(_text(operands[0], known))}"
+        return f"{node.attributes['by']} · {_held(texts[operands[0]])}"
     if node.op == "plus":
-        return f"{_text(operands[0], known)} + {node.attributes['by']}"
+        return f"{texts[operands[0]]} + {node.attributes['by']}"
     if node.op == "dropout_mask":
         return "mask"
     name = node.attributes["name"] if node.op == "module" else node.op
-    return f"{name}({', '.join(_text(o, known) for o in operands)})"
+    return f"{name}({', '.join(texts[o] for o in operands)})"
 
 
 def _is_weight(operand: Node, of: Node) -> bool:

@@ -250,6 +250,12 @@ class Chains:
 
         A bias that an expression left out may have a start: a block that decides it says both.
         """
+        pinned = step.arguments.get(NAME.name)
+        decided = any(isinstance(one, Literal) and isinstance(one.value, Expression) for one in step.arguments.values())
+        if isinstance(pinned, Literal) and not tensors and not decided:
+            message = f"{step.name} has no parameters of its own here that could be called so"
+            self.problems.add("E022", pinned.span, message, hint="remove the name")
+            raise InvalidArgumentError
         choices = {name: one for name, one in step.arguments.items() if isinstance(one, Choice)}
         bias = step.arguments.get("bias")
         if "bias" not in tensors and isinstance(bias, Literal) and isinstance(bias.value, Expression):

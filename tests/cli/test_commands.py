@@ -138,6 +138,20 @@ def test_modes_and_links_are_kept(folder: Path) -> None:
     assert stat.S_IMODE(Path("real.py").stat().st_mode) == 0o600
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links of POSIX")
+@pytest.mark.parametrize("there", [True, False], ids=["a link to a file", "a link to none"])
+def test_output_stays_in_its_folder(folder: Path, there: bool) -> None:
+    (folder / "out").mkdir()
+    outside = folder / "outside.py"
+    if there:
+        call("compile", "good.yaml", "-o", "outside.py")
+        outside.write_text(outside.read_text().replace("tanh", "sin"))
+    before = outside.read_text() if there else None
+    (folder / "out/tiny_model.py").symlink_to(outside)
+    assert "leads out of its folder" in call("compile", "good.yaml", "-o", "out/", status=2).stderr
+    assert (outside.read_text() if outside.exists() else None) == before
+
+
 def test_two_specs_for_one_file_are_refused(folder: Path) -> None:
     Path("other.yaml").write_text(GOOD)
     assert "both" in call("compile", "good.yaml", "other.yaml", status=2).stderr

@@ -182,5 +182,5 @@ def test_the_spec_does_not_change_what_is_imported() -> None:
         return {ast.dump(n) for n in ast.walk(ast.parse(source)) if isinstance(n, (ast.Import, ast.ImportFrom))}
 
     assert imports(compile_text(spec(), "m.yaml").source) == imports(
-        compile_text(spec(name="Os", input="os", value="sys", step="subprocess"), "m.yaml").source
+        compile_text(spec(name="Sysos", input="os", value="sys", step="subprocess"), "m.yaml").source
     )
