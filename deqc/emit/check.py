@@ -31,6 +31,25 @@ BUILTINS = frozenset(
     IndexError RuntimeError ValueError TypeError ArithmeticError NotImplementedError
     """.split()  # noqa: SIM905 - a table of words reads best as one
 )
+DECORATORS = frozenset({"staticmethod", "classmethod", "property", "dataclass"})
+# Below which paths of an imported module another name may be read, and the names that are none of a model's business.
+PATHS = {
+    "torch": frozenset(
+        ("", "nn", "nn.functional", "nn.grad", "nn.init", "func", "linalg", "special", "compiler", "autograd", "sparse")
+    )
+    | {"_functorch", "_functorch.config"},
+    "nn": frozenset({"", "functional", "grad", "init", "Module"}),
+    "F": frozenset({""}),
+    "math": frozenset({""}),
+    "warnings": frozenset({""}),
+    "enum": frozenset({""}),
+}
+DENIED = frozenset(
+    """
+    os sys hub load save jit package serialization utils ops classes library multiprocessing distributed storage testing
+    importlib builtins ctypes subprocess pickle inspect threading warnings math torch modules system types platform
+    """.split()  # noqa: SIM905 - a table of words reads best as one
+)
 DUNDERS = frozenset({"__init__", "__name__", "__class__", "__members__"})
 
 
@@ -54,8 +73,37 @@ def check_output(source: str) -> None:
             _need(not node.level and all(a.name in allowed for a in node.names), node, "import")
         if isinstance(node, ast.Attribute) and node.attr.startswith("__"):
             _need(node.attr in DUNDERS, node, f"attribute {node.attr}")
+        if isinstance(node, ast.Attribute):
+            _need(_is_known_path(node), node, f"{ast.unparse(node)}")
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names = [one.func if isinstance(one, ast.Call) else one for one in node.decorator_list]
+            _need(all(isinstance(one, ast.Name) and one.id in DECORATORS for one in names), node, "decorator")
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("getattr", "hasattr"):
+            _need(_is_plain_name(node.args[1]), node, "name of an attribute")
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             _need(node.id in known or node.id in BUILTINS, node, f"name {node.id}")
+
+
+def _is_known_path(node: ast.Attribute) -> bool:
+    """Whether a path that begins at an imported module stays where modules have business; others are free."""
+    parts: list[str] = []
+    value: ast.expr = node
+    while isinstance(value, ast.Attribute):
+        parts.insert(0, value.attr)
+        value = value.value
+    if not isinstance(value, ast.Name) or value.id not in PATHS:
+        return True
+    *way, last = parts
+    return (
+        ".".join(way) in PATHS[value.id] and last not in DENIED and (not last.startswith("_") or last == "_functorch")
+    )
+
+
+def _is_plain_name(name: ast.expr) -> bool:
+    """Whether it is a text that begins with no underscore, or one made of a name and such a text."""
+    if isinstance(name, ast.JoinedStr):
+        return isinstance(name.values[0], ast.FormattedValue)
+    return isinstance(name, ast.Constant) and isinstance(name.value, str) and not name.value.startswith("_")
 
 
 def _known(nodes: tuple[ast.AST, ...]) -> set[str]:
