@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from deqc.cli.options import SPEC, Number, combinations, common, only_specs_option, show_settings_option
-from deqc.cli.reading import Report, configured, specs_of
+from deqc.cli.options import SPEC, Number, called, combinations, common, only_specs_option, show_settings_option
+from deqc.cli.reading import Report, configured, declared, specs_of
 from deqc.diagnostics import Severity
 
 EXAMPLES = """\b
@@ -36,7 +36,7 @@ def check(
     """
     settings = configured(config)
     if show_settings:
-        click.echo(settings.show())
+        click.echo(settings.show(called(specs, sets, form)))
         return
     from deqc.compiler import check_text
 
@@ -46,6 +46,8 @@ def check(
         with report.collecting():
             text, file = report.read(path)
             for choice in choices:
-                report.diagnostics.extend(d for d in check_text(text, file, choice) if d.severity is not Severity.NOTE)
+                constants = {**declared(text, settings.get("constants")), **choice}
+                found = check_text(text, file, constants)
+                report.diagnostics.extend(d for d in found if d.severity is not Severity.NOTE)
     report.diagnostics = list(dict.fromkeys(report.diagnostics))
     report.finish()

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import click
 
 from deqc.cli import writing
+from deqc.cli.configuration import Configuration, unknown_pass
 from deqc.cli.options import (
     SPEC,
     Number,
+    called,
     combinations,
     common,
     only_specs_option,
     show_settings_option,
     sweep_suffix,
 )
-from deqc.cli.reading import Report, configured, specs_of
+from deqc.cli.reading import Report, configured, declared, specs_of
 from deqc.diagnostics import Diagnostic, Severity, Span
 
 Sets = tuple[tuple[str, tuple[Number, ...]], ...]
@@ -36,7 +38,17 @@ class Request:
     disabled: frozenset[str]
     choices: list[dict[str, Number]]  # of constants
     swept: tuple[str, ...]  # the names with several values
-    configured: Mapping[str, Number]  # constants of the configuration, for those specs that declare them
+    configured: Mapping[str, Number] = field(default_factory=dict)  # for those specs that declare them
+
+    def under(self, settings: Configuration) -> Request:
+        """The request with what the configuration says where the call says nothing."""
+        return replace(
+            self,
+            output=self.output if self.output is not None or self.stdout else settings.output(),
+            form=self.form or settings.get("format"),
+            disabled=self.disabled or frozenset(settings.get("disable")),
+            configured=settings.get("constants"),
+        )
 
 
 EXAMPLES = """\b
@@ -85,19 +97,20 @@ def compile_(
     them. Nothing is written unless every SPEC is right, and no file that deqc did not generate is overwritten.
     """
     settings = configured(config)
+    if disable and (message := unknown_pass(disable)):
+        raise click.BadParameter(message, param_hint="'--disable'")
     if show_settings:
-        click.echo(settings.show())
+        click.echo(settings.show(called(specs, sets, form) | {"output": output, "disable": list(disable)}))
         return
     request = Request(
-        output=output if output is not None or stdout else settings.output(),
+        output=output,
         stdout=stdout,
         check=check,
         quiet=quiet,
-        form=form or settings.get("format"),
-        disabled=_passes(disable or tuple(settings.get("disable"))),
+        form=form or "",
+        disabled=frozenset(disable),
         choices=combinations(sets),
         swept=tuple(name for name, values in sets if len(values) > 1),
-        configured=settings.get("constants"),
     )
     found = specs_of(dict.fromkeys(specs), settings, only_specs)
     _refuse_contradictions(found, output, request, watch)
@@ -105,14 +118,15 @@ def compile_(
         from deqc.cli.watching import watch as keep_watching
 
         keep_watching(found, settings.file, lambda: _again(specs, only_specs, config, request))
-    elif not compile_all(found, request):
+    elif not compile_all(found, request.under(settings)):
         raise click.exceptions.Exit(1)
 
 
 def _again(specs: tuple[str, ...], only_specs: bool, config: str | None, request: Request) -> list[str]:
-    """Compiles what there is now; the specs that it was."""
-    found = specs_of(dict.fromkeys(specs), configured(config), only_specs)
-    compile_all(found, request)
+    """Compiles what there is now, as the configuration has it now; the specs that it was."""
+    settings = configured(config)
+    found = specs_of(dict.fromkeys(specs), settings, only_specs)
+    compile_all(found, request.under(settings))
     return found
 
 
@@ -130,7 +144,7 @@ def compile_all(specs: list[str], request: Request) -> bool:
         for choice in request.choices if read is not None else ():
             with report.collecting():
                 assert read is not None
-                constants = {**_declared(read[0], request.configured), **choice}
+                constants = {**declared(read[0], request.configured), **choice}
                 compilation = compile_text(*read, request.disabled, constants)
                 report.diagnostics.extend(d for d in compilation.warnings if d.severity is not Severity.NOTE)
                 suffix = sweep_suffix(choice, request.swept)
@@ -153,6 +167,9 @@ def compile_all(specs: list[str], request: Request) -> bool:
 
 
 def _write(sources: Mapping[Path, str], request: Request) -> None:
+    """Writes all modules, or none where one of the files is not deqc's."""
+    for file in sources:
+        writing.own(file)
     for file, source in sources.items():
         line = f"{file} written" if writing.write(file, source) else f"{file} is up to date"
         if not request.quiet:
@@ -174,20 +191,6 @@ def _stale(sources: Mapping[Path, str], report: Report) -> list[str]:
     return reasons
 
 
-def _declared(text: str, constants: Mapping[str, Number]) -> dict[str, Number]:
-    """Those of the configuration's constants that a spec declares: it sets them for all specs, each has its own."""
-    if not constants:
-        return {}
-    from deqc.diagnostics import Problems
-    from deqc.spec.loader import compose
-    from deqc.spec.tree import Mapping as Tree
-
-    root = compose(text, "", Problems())
-    section = None if root is None else root.get("constants")
-    names = {entry.name for entry in section} if isinstance(section, Tree) else set()
-    return {name: value for name, value in constants.items() if name in names}
-
-
 def _refuse_contradictions(specs: list[str], output: str | None, request: Request, watch: bool) -> None:
     many = len(specs) > 1 or len(request.choices) > 1
     if request.stdout and (output is not None or request.check):
@@ -198,21 +201,3 @@ def _refuse_contradictions(specs: list[str], output: str | None, request: Reques
         raise click.UsageError("several modules need a folder for -o")
     if watch and (request.stdout or request.check or "-" in specs):
         raise click.UsageError("--watch goes neither with --stdout nor with --check, nor with standard input")
-
-
-def _passes(names: tuple[str, ...]) -> frozenset[str]:
-    """The passes of these names.
-
-    Raises:
-        click.BadParameter: there is no such pass.
-    """
-    if not names:
-        return frozenset()
-    from deqc.compiler import ADJOINT
-    from deqc.passes import PIPELINE
-
-    known = [*(step.name for step in PIPELINE), ADJOINT]
-    for name in names:
-        if name not in known:
-            raise click.BadParameter(f"no pass '{name}'; there are {', '.join(known)}", param_hint="'--disable'")
-    return frozenset(names)

@@ -5,8 +5,9 @@ Paths are relative to the file; what a command is called with goes before what s
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,9 @@ from typing import Any, Final
 from deqc.diagnostics import Problems, Span
 
 FORMATS: Final = ("text", "json", "github", "sarif")
+_HEADER: Final = re.compile(r"^\s*\[+\s*tool\s*\.\s*deqc\b", re.MULTILINE)
+_DOTTED: Final = re.compile(r"\s*(?:tool\s*\.\s*)?deqc\s*[.=]")
+"""The lines of `pyproject.toml` by which deqc's own table begins, as most people write it and as else it may be."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,14 @@ class Configuration:
 
     def specs(self) -> list[str]:
         """The specs and folders it names, patterns written out, in order."""
+        import glob
+
         found: list[str] = []
         for pattern in self.get("specs"):
-            matched = sorted(self.folder.glob(pattern)) if any(c in pattern for c in "*?[") else [self.folder / pattern]
-            found += [str(path) for path in matched]
+            matched = [pattern]
+            if glob.has_magic(pattern):
+                matched = sorted(glob.glob(pattern, root_dir=self.folder, recursive=True))
+            found += [os.path.normpath(self.folder / path) for path in matched]
         return found
 
     def output(self) -> str | None:
@@ -65,12 +73,16 @@ class Configuration:
         folder = self.get("output")
         return None if folder is None else f"{self.folder / folder}/"
 
-    def show(self) -> str:
-        """Each setting with its value and where it is from, a line each."""
+    def show(self, call: Mapping[str, Any]) -> str:
+        """Each setting with its value and where it is from, a line each; what `call` sets goes before the file."""
         lines = []
         for one in SETTINGS:
-            origin = str(self.file) if one.name in self.values else "default"
-            lines.append(f"{one.name} = {_toml(self.get(one.name))}  # {origin}: {one.text}")
+            value, origin = self.get(one.name), str(self.file) if one.name in self.values else "default"
+            if call.get(one.name):
+                value, origin = call[one.name], "this call"
+                if isinstance(value, dict):
+                    value = {**self.get(one.name), **value}
+            lines.append(f"{one.name} = {_toml(value)}  # {origin}: {one.text}")
         return "\n".join(lines)
 
 
@@ -85,9 +97,20 @@ def find(start: Path) -> tuple[Path, str] | None:
             file = folder / name
             if file.is_file():
                 text = file.read_text(encoding="utf-8", errors="replace")
-                if name == "deqc.toml" or re.search(r"^\s*\[+\s*tool\s*\.\s*deqc\b", text, re.MULTILINE):
+                if name == "deqc.toml" or ("deqc" in text and _configures(text)):
                     return file, text
     return None
+
+
+def _configures(text: str) -> bool:
+    """Whether a `pyproject.toml` has a table for deqc; one that cannot be read shall be told of if it seems to."""
+    import tomllib
+
+    try:
+        tool: Any = tomllib.loads(text).get("tool")
+    except (ValueError, RecursionError):
+        return _HEADER.search(text) is not None
+    return isinstance(tool, dict) and "deqc" in tool
 
 
 def read(file: Path, text: str, problems: Problems) -> Configuration:
@@ -104,10 +127,16 @@ def read(file: Path, text: str, problems: Problems) -> Configuration:
         message = re.sub(r" \(at .*\)$", "", str(fault))
         problems.add("E092", Span(str(file), line, column, line, column + 1), f"{message[:1].lower()}{message[1:]}")
         return Configuration(file)
-    table = document.get("tool", {}).get("deqc", {}) if file.name == "pyproject.toml" else document
-    if not isinstance(table, dict):
-        problems.add("E094", _place(file, text, "deqc"), "tool.deqc must be a table")
+    except (RecursionError, ValueError) as fault:  # the parser's own limits, told without a place
+        message = "nested too deeply" if isinstance(fault, RecursionError) else "a number is too large"
+        problems.add("E092", Span(str(file), 1, 1, 1, 2), message)
         return Configuration(file)
+    table = document
+    for name in ("tool", "deqc") if file.name == "pyproject.toml" else ():
+        table = table.get(name, {})
+        if not isinstance(table, dict):
+            problems.add("E094", _place(file, text, name), f"{name} must be a table, found {_toml(table)}")
+            return Configuration(file)
     known = {one.name: one for one in SETTINGS}
     values: dict[str, Any] = {}
     for name, value in table.items():
@@ -118,9 +147,20 @@ def read(file: Path, text: str, problems: Problems) -> Configuration:
         elif not _fits(name, value, file.parent):
             message = f"{name} must be {known[name].expected}, found {_toml(value)}"
             problems.add("E094", _place(file, text, name), message)
+        elif name == "disable" and (wrong := unknown_pass(value)):
+            problems.add("E094", _place(file, text, name), wrong)
         else:
             values[name] = value
     return Configuration(file, values)
+
+
+def unknown_pass(names: Iterable[str]) -> str | None:
+    """What to say of the first of these names that is no optimisation; None if each is one."""
+    from deqc.compiler import ADJOINT
+    from deqc.passes import PIPELINE
+
+    known = [*(step.name for step in PIPELINE), ADJOINT]
+    return next((f"no pass '{name}'; there are {', '.join(known)}" for name in names if name not in known), None)
 
 
 def _fits(name: str, value: Any, folder: Path) -> bool:
@@ -136,9 +176,12 @@ def _fits(name: str, value: Any, folder: Path) -> bool:
 def _place(file: Path, text: str, name: str) -> Span:
     """The line that sets `name` (TOML's parser tells no places): the first after deqc's own table begins."""
     lines = text.splitlines()
-    own = [k for k, line in enumerate(lines) if re.match(r"\s*\[+\s*tool\s*\.\s*deqc\b", line)]
-    first = own[0] if own and file.name == "pyproject.toml" else 0
-    pattern = re.compile(rf"(?:\s*\[+(?:\s*tool\s*\.\s*deqc\s*\.)?|)\s*[\"']?({re.escape(name)})[\"']?\s*[\].=]")
+    first = 0
+    if file.name == "pyproject.toml":
+        headers, dotted = ([k for k, line in enumerate(lines) if own.match(line)] for own in (_HEADER, _DOTTED))
+        first = (headers or dotted or [0])[0]
+    before = r"\s*\[*\s*(?:tool\s*\.\s*)?(?:deqc\s*\.\s*)?"
+    pattern = re.compile(rf"{before}[\"']?({re.escape(name)})[\"']?\s*[\].=]")
     for number, line in enumerate(lines[first:], first + 1):
         if found := pattern.match(line):
             return Span(str(file), number, found.start(1) + 1, number, found.end(1) + 1)

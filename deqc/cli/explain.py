@@ -8,8 +8,8 @@ import sys
 
 import click
 
-from deqc.cli.options import FILE, Number, combinations, format_option, quiet_option, set_option
-from deqc.cli.reading import Report, wants_color
+from deqc.cli.options import FILE, Number, combinations, common
+from deqc.cli.reading import Report, configured, declared, wants_color
 
 _CODE = re.compile(r"[A-Za-z][0-9]{1,4}")
 EXAMPLES = """\b
@@ -23,11 +23,14 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @click.argument("what", metavar="SPEC|CODE")
 @click.option("--ir", is_flag=True, help="Also print the intermediate representation, after each pass.")
-@set_option
-@format_option
-@quiet_option
+@common
 def explain(
-    what: str, ir: bool, sets: tuple[tuple[str, tuple[Number, ...]], ...], form: str | None, quiet: bool
+    what: str,
+    ir: bool,
+    config: str | None,
+    sets: tuple[tuple[str, tuple[Number, ...]], ...],
+    form: str | None,
+    quiet: bool,
 ) -> None:
     """Shows shapes, parameters, costs, solver and adjoint of SPEC, and what each pass did or could not do.
 
@@ -43,10 +46,13 @@ def explain(
     from deqc.compiler import compile_text
     from deqc.explain import explain as explanation
 
-    report = Report(form or "text", quiet)
+    settings = configured(config)
+    report = Report(form or settings.get("format"), quiet)
     with report.collecting():
-        text = explanation(compile_text(*report.read(spec), constants=choices[0]), ir)
-        click.echo(text.rstrip("\n"))
+        text, file = report.read(spec)
+        constants = {**declared(text, settings.get("constants")), **choices[0]}
+        shown = explanation(compile_text(text, file, frozenset(settings.get("disable")), constants), ir)
+        click.echo(shown.rstrip("\n"))
     if report.failed:
         report.finish()
 

@@ -60,6 +60,12 @@ def combinations(sets: Iterable[tuple[str, tuple[Number, ...]]]) -> list[dict[st
     return [dict(zip(names, values, strict=True)) for values in itertools.product(*(values for _, values in sets))]
 
 
+def called(specs: tuple[str, ...], sets: Iterable[tuple[str, tuple[Number, ...]]], form: str | None) -> dict[str, Any]:
+    """The settings that the call itself makes, for `--show-settings`; a constant of a sweep has a list of values."""
+    constants = {name: values[0] if len(values) == 1 else list(values) for name, values in sets}
+    return {"specs": list(specs), "constants": constants, "format": form}
+
+
 def sweep_suffix(choice: Mapping[str, Number], swept: Iterable[str]) -> str:
     """What is added to a module's file name in a sweep: `_width_64_depth_2`."""
     parts = [f"_{name}_{str(choice[name]).lower()}" for name in swept]

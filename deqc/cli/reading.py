@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +16,10 @@ from deqc import sources
 from deqc.cli import configuration
 from deqc.cli.configuration import Configuration
 from deqc.cli.faults import FileFault
+from deqc.cli.options import Number
 from deqc.diagnostics import Diagnostic, Problems, Severity, SpecError
 
-_KEY = re.compile(rb"^[\"']?deqc[\"']?\s*:", re.MULTILINE)
+_KEY = re.compile(rb"^(?:\xef\xbb\xbf)?[\"']?deqc[\"']?\s*:", re.MULTILINE)
 
 
 @dataclass
@@ -119,6 +120,19 @@ def specs_of(paths: Iterable[str], settings: Configuration, only_specs: bool = F
         elif path == "-" or not only_specs or is_spec(path):
             found[path] = None
     return list(found)
+
+
+def declared(text: str, constants: Mapping[str, Number]) -> dict[str, Number]:
+    """Those of the configuration's constants that a spec declares: it sets them for all specs, each has its own."""
+    if not constants:
+        return {}
+    from deqc.spec.loader import compose
+    from deqc.spec.tree import Mapping as Tree
+
+    root = compose(text, "", Problems())
+    section = None if root is None else root.get("constants")
+    names = {entry.name for entry in section} if isinstance(section, Tree) else set()
+    return {name: value for name, value in constants.items() if name in names}
 
 
 def _inside(folder: str) -> list[str]:

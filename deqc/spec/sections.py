@@ -15,6 +15,7 @@ from deqc.spec.expressions import Expression, evaluate
 from deqc.spec.model import Choice, Computation, Input, Module, Number, Shape, Weight
 from deqc.spec.names import check_module_name, check_name, did_you_mean
 from deqc.spec.reader import Reader, is_scalar_expression
+from deqc.spec.scalars import MAX_INT
 from deqc.spec.tree import Entry, Mapping, Node, Scalar, Sequence
 from deqc.types import FLOAT
 
@@ -44,10 +45,12 @@ def constants(root: Mapping, given: Map[str, Number], problems: Problems) -> dic
 def _given(entry: Entry, declared: Number, value: Number, problems: Problems) -> Number:
     """The value given for a constant; one of the declared type if it is wrong."""
     boolean, whole = isinstance(declared, bool), isinstance(declared, int)
-    if isinstance(value, bool) is boolean and (isinstance(value, int) or not whole) and abs(value) < math.inf:
+    large = isinstance(value, int) and abs(value) > MAX_INT
+    alike = isinstance(value, bool) is boolean and (isinstance(value, int) or not whole)
+    if alike and not large and math.isfinite(value):
         return value if boolean or whole else float(value)
     expected = "true or false" if boolean else "a whole number" if whole else "a number"
-    shown = str(value).lower() if isinstance(value, bool) else value
+    shown = "an integer beyond 2**53" if large else str(value).lower()
     message = f"the constant '{entry.name}' is {str(declared).lower()} here and was set to {shown}"
     problems.add("E033", entry.value.span, message, expected=expected)
     return declared

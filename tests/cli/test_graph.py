@@ -96,6 +96,10 @@ def test_files(tmp_path: Path) -> None:
     assert file.read_bytes() == call(MULTISCALE).stdout_bytes
     call(MULTISCALE, "-o", tmp_path / "model.mmd")
     assert (tmp_path / "model.mmd").read_text() == call(MULTISCALE, "--format", "mermaid").stdout
+    for name in (file, tmp_path / "model.mmd"):  # drawn anew where the model is another
+        old = name.read_bytes()
+        assert call(MULTISCALE.with_name("dense.yaml"), "-o", name).stdout == f"{name} written\n"
+        assert name.read_bytes() != old
     file.write_text("mine")
     assert "stays as it is" in call(MULTISCALE, "-o", file, status=2).stderr
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from deqc.diagnostics import Problems, Span
-from deqc.spec.expressions.parser import MAX_INT
 from deqc.spec.expressions.tree import Binary, Call, Conditional, Constant, Expression, Name, Number, Tree, Unary, names
 from deqc.spec.names import did_you_mean
+from deqc.spec.scalars import MAX_INT
 from deqc.types import named
 
 MAX_EXPONENT: Final = 64

@@ -8,10 +8,10 @@ from typing import Final
 from deqc.diagnostics import Problems, Span
 from deqc.spec.expressions.tokens import END, FUNCTIONS, MalformedError, Place, Token, tokenize
 from deqc.spec.expressions.tree import Binary, Call, Conditional, Constant, Expression, Name, Tree, Unary
+from deqc.spec.scalars import MAX_INT
 
 MAX_LENGTH: Final = 200
 MAX_DEPTH: Final = 16
-MAX_INT: Final = 2**53
 
 _COMPARISONS: Final = ("<", "<=", ">", ">=", "==", "!=")
 
