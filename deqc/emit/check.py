@@ -80,6 +80,10 @@ def check_output(source: str) -> None:
             _need(all(isinstance(one, ast.Name) and one.id in DECORATORS for one in names), node, "decorator")
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("getattr", "hasattr"):
             _need(_is_plain_name(node.args[1]), node, "name of an attribute")
+        if isinstance(node, ast.arg):
+            _need(node.arg not in PATHS, node, f"argument {node.arg}")
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            _need(node.id not in PATHS, node, f"variable {node.id}")
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             _need(node.id in known or node.id in BUILTINS, node, f"name {node.id}")
 

@@ -49,7 +49,7 @@ _LANGUAGE: Final = _words("scale scales to true false null min max abs")
 # Names that the methods of a generated module use beside the spec's own, and those that no module may hold.
 _GENERATED: Final = _words(
     """
-    self z z0 depth output target torch nn
+    self z z0 depth output target torch nn math warnings enum
     f F equilibrium fixed_point pack unpack cast Any int range tuple super Weights Encoded Linearization Output Modules
     eval exec compile open globals
     """

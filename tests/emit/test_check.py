@@ -96,6 +96,9 @@ def spec(**texts: str) -> str:
         "getattr(1, '__class__')",
         "getattr(1, '_' + '_class__')",
         "getattr(1, f'__{1}')",
+        "import math\ndef f(math): return math",
+        "import torch\ndef f(x):\n    torch = x\n    return torch",
+        "def f(x):\n    for warnings in x:\n        return warnings",
     ],
 )
 def test_what_no_module_may_hold_is_refused(source: str) -> None:
