@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from deqc.diagnostics import Problems, Span
 from deqc.emit.plan import AdjointPlan, SolverPlan
 from deqc.ir.graph import Program
 from deqc.ops.code import literal
-from deqc.solvers import LINEAR_SOLVERS, SOLVERS
+from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Description, Iteration
 from deqc.spec.methods import resolved
 from deqc.spec.model import Adjoint, Method, Solver, Spec
 from deqc.types import named
@@ -60,24 +61,38 @@ def solver_plan(solver: Solver) -> SolverPlan:
         norm=solver.norm,
         coupling=solver.coupling,
         on_failure=solver.on_failure,
-        options={name: _number(value) for name, value in solver.method.options.items()},
+        options=_texts(solver.method.options),
+        iteration=_iteration(SOLVERS[solver.method.name]),
     )
 
 
 def adjoint_plan(adjoint: Adjoint) -> AdjointPlan:
     """The adjoint as the templates print it."""
     linear = adjoint.linear_solver
+    name = linear.name if linear else ""
     options = dict(linear.options) if linear else {}
     shared = {name: _number(options.pop(name, None) or 0.0) for name in ("rtol", "atol")}
     max_steps = options.pop("max_steps", None)
     return AdjointPlan(
         method=adjoint.method.name,
-        options={name: _number(value) for name, value in adjoint.method.options.items()},
+        options=_texts(adjoint.method.options),
         linear_solver=linear.name if linear else None,
         max_steps=_number(max_steps or 0),
-        linear_options={name: _number(value) for name, value in options.items()},
+        linear_options=_texts(options),
+        iteration=next((one for one in (LINEAR_SOLVERS.get(name),) if isinstance(one, Iteration)), None),
         **shared,
     )
+
+
+def _iteration(description: Description) -> Iteration:
+    """The method, which is no `auto` any more."""
+    assert isinstance(description, Iteration)
+    return description
+
+
+def _texts(options: Mapping[str, object]) -> dict[str, str]:
+    """Options as templates read them: numbers as literals, words as they are."""
+    return {name: value if isinstance(value, str) else _number(value) for name, value in options.items()}
 
 
 def _number(value: object) -> str:

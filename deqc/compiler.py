@@ -81,12 +81,13 @@ def compile_text(
     problems.raise_errors()
     stages = [("lowering", lowered)]
     program = arranged(optimise(lowered, disable, lambda name, after: stages.append((name, after))))
-    used = adjoint.method.name == "implicit" or solver.method.name == "newton"
+    solving = solver_plan(solver)
+    used = adjoint.method.name == "implicit" or bool(solving.iteration.reads)
     # to a module of the user's only torch knows the derivative: one graph of the whole of f then serves best
     own = ADJOINT not in disable and not called_modules(program)
     derivatives = differentiate(program) if used and own else None
     identity = Identity(__version__, spec.name, sha256(spec), tuple(spec.modules), settings_text(constants))
-    flat = plan(identity, lowered, program, derivatives, solver_plan(solver), adjoint_plan(adjoint))
+    flat = plan(identity, lowered, program, derivatives, solving, adjoint_plan(adjoint))
     source = render(flat)
     check_output(source)
     return Compilation(

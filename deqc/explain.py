@@ -118,7 +118,7 @@ def _methods(compilation: Compilation) -> Iterator[tuple[str, ...]]:
         modules = " and ".join(called)
         yield "derivatives of f", f"by torch.func: f calls {modules}, which deqc does not see into; a backward solve"
         yield "", "evaluates f once more, and keeps what torch needs for its products until it ends"
-    elif derivatives is None and (compilation.adjoint.method.name == "implicit" or plan.solver.method == "newton"):
+    elif derivatives is None and (compilation.adjoint.method.name == "implicit" or plan.solver.iteration.reads):
         yield "derivatives of f", "by torch.func: generated rules are switched off"
     elif derivatives is None:
         yield "derivatives of f", "by torch's autograd: neither the solver nor the adjoint needs more"

@@ -14,33 +14,32 @@ from torch import Tensor, nn
 
 from deqc.emit.plan import Plan
 from deqc.emit.render import render
+from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Iteration
 from tests import properties
 from tests.properties import Case, import_source
 from tests.targets import conv, seed
 
 
-def _solver(plan: Plan, method: str, **settings: str) -> Plan:
-    options = {
-        "picard": {"damping": "1.0"},
-        "anderson": {"history": "5", "ridge": "1e-4", "damping": "1.0"},
-        "newton": {},
-    }
-    return replace(plan, solver=replace(plan.solver, method=method, options=options[method], **settings))
+def _solver(plan: Plan, method: str, **settings: Any) -> Plan:
+    iteration = SOLVERS[method]
+    assert isinstance(iteration, Iteration)
+    options = {name: str(value) for name, value in iteration.defaults.items()}
+    return replace(plan, solver=replace(plan.solver, method=method, options=options, iteration=iteration, **settings))
 
 
 def _adjoint(plan: Plan, method: str, linear: str | None = None) -> Plan:
     options = {"steps": "3", "damping": "0.5"} if method == "phantom" else {}
-    linear_options = {
-        "picard": {"damping": "1.0"},
-        "anderson": {"history": "5", "ridge": "1e-4", "damping": "1.0"},
-    }.get(linear or "", {})
+    iteration = LINEAR_SOLVERS.get(linear or "")
+    if not isinstance(iteration, Iteration):
+        iteration = None
     adjoint = replace(
         plan.adjoint,
         method=method,
         options=options,
         linear_solver=linear,
         max_steps="40",
-        linear_options=linear_options,
+        linear_options={} if iteration is None else {name: str(value) for name, value in iteration.defaults.items()},
+        iteration=iteration,
     )
     return replace(plan, adjoint=adjoint)
 

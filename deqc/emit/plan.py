@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from deqc.solvers import Iteration
+
 Lines = tuple[str, ...]
 
 
@@ -71,7 +73,7 @@ class Derivatives:
 class SolverPlan:
     """The forward solve. Every number is a Python literal as text."""
 
-    method: str  # picard | anderson | newton
+    method: str
     atol: str
     rtol: str
     max_steps: str
@@ -79,7 +81,8 @@ class SolverPlan:
     norm: str  # max | l2 | rms
     coupling: str  # sample | batch
     on_failure: str  # ignore | warn | raise
-    options: dict[str, str]  # picard: damping; anderson: history, ridge, damping (mixing beta); newton: -
+    options: dict[str, str]  # of the method; choices as they are written
+    iteration: Iteration
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,12 @@ class AdjointPlan:
 
     method: str  # implicit | jfb | phantom | unroll | none
     options: dict[str, str]  # phantom: steps, damping
-    linear_solver: str | None  # gmres | lu | picard | anderson, for implicit
+    linear_solver: str | None  # for implicit
     rtol: str
     atol: str
     max_steps: str
-    linear_options: dict[str, str]  # anderson: history, ridge, damping; picard: damping
+    linear_options: dict[str, str]
+    iteration: Iteration | None = None  # where the linear system is solved like z = f(z)
 
 
 @dataclass(frozen=True)

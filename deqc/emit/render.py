@@ -15,8 +15,9 @@ import jinja2
 from deqc.emit.bytecode import TemplateCache
 from deqc.emit.layout import statement
 from deqc.emit.plan import AdjointPlan, Argument, Plan, ScalePlan, SolverPlan
-from deqc.ops.code import Items, Text, call, literal, stretch
+from deqc.ops.code import Code, Items, Text, call, literal, stretch
 from deqc.resources import folder
+from deqc.solvers import Iteration
 
 WIDTH: Final = 120
 
@@ -184,12 +185,32 @@ def solver_goal(solver: SolverPlan) -> str:
 
 def solver_remedy(solver: SolverPlan) -> str:
     """What a user may try when the solve does not converge, as a string of the module."""
-    other = {
-        "picard": "a smaller damping, or anderson or newton",
-        "anderson": "a smaller damping, or newton",
-        "newton": "another start z0, or anderson",
-    }[solver.method]
+    other = solver.iteration.remedy
     return f'"Try more max_steps, a looser tolerance, {other}; see solve(...).original."'
+
+
+def constant_names(iteration: Iteration, prefix: str = "") -> list[str]:
+    """The constants that a solver's class is made with."""
+    return [f"{prefix}{name.upper()}" for name in iteration.numbers]
+
+
+def constant_lines(iteration: Iteration) -> list[str]:
+    """The coefficients of a solver, as statements."""
+    lines: list[str] = []
+    for name, value in iteration.constants.items():
+        lines += statement(f"{name} = ", _nested(value), 0)
+    return lines
+
+
+def _nested(value: object) -> Code:
+    if not isinstance(value, tuple):
+        return literal(value)
+    return Items(tuple(map(_nested, value)), "()")
+
+
+def noted(text: str) -> str:
+    """A paragraph of a function's docstring."""
+    return textwrap.fill(text, WIDTH, initial_indent="    ", subsequent_indent="    ")
 
 
 def adjoint_goal(adjoint: AdjointPlan) -> str:
@@ -229,6 +250,9 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         adjoint_text,
         solver_goal,
         solver_remedy,
+        constant_names,
+        constant_lines,
+        noted,
         adjoint_goal,
         adjoint_remedy,
     )

@@ -3,12 +3,12 @@
 from deqc.solvers.adjoint import IMPLICIT, JFB, NONE, PHANTOM, UNROLL
 from deqc.solvers.anderson import ANDERSON
 from deqc.solvers.auto import AUTO, AUTO_LINEAR
-from deqc.solvers.base import Description
+from deqc.solvers.base import Description, Iteration
 from deqc.solvers.linear import GMRES, LINEAR_ANDERSON, LINEAR_PICARD, LU
 from deqc.solvers.newton import NEWTON
 from deqc.solvers.picard import PICARD
 
-__all__ = ["ADJOINTS", "LINEAR_SOLVERS", "SOLVERS", "Description"]
+__all__ = ["ADJOINTS", "LINEAR_SOLVERS", "SOLVERS", "Description", "Iteration"]
 
 
 def _table(*methods: Description) -> dict[str, Description]:

@@ -1,7 +1,7 @@
 """Anderson acceleration."""
 
 from deqc.fields import Field, Kind
-from deqc.solvers.base import Description
+from deqc.solvers.base import Iteration
 
 HISTORY = Field(
     "history",
@@ -35,9 +35,12 @@ MIXING = Field(
     examples=(1.0, 0.8),
 )
 
-ANDERSON = Description(
+ANDERSON = Iteration(
     "anderson",
     "Combines the last iterates so that the residual of the combination is least, for each sample: one evaluation of "
     "f a step (Anderson 1965; type II of Walker & Ni 2011).",
     (HISTORY, RIDGE, MIXING),
+    title="Anderson acceleration",
+    remedy="a smaller damping, or newton",
+    helpers=("_dense_solve",),
 )

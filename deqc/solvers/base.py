@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
-from deqc.fields import Field
+from deqc.fields import Field, Kind
 
 
 @dataclass(frozen=True)
@@ -23,3 +25,32 @@ class Description:
     def defaults(self) -> dict[str, object]:
         """The default of each of its own options."""
         return {field.name: field.default for field in self.fields}
+
+
+@dataclass(frozen=True)
+class Iteration(Description):
+    """A method that goes from iterate to iterate, in the one loop that all of them run in.
+
+    Its class in generated modules is in `templates/solvers/<name>.py.jinja`; it is made from the derivative that it
+    reads, then from its options in order, those that are no numbers left out: they are known when the template is
+    filled.
+    """
+
+    title: str = ""  # in docstrings: "Solves z = f(z) by …"
+    remedy: str = ""  # what else to try where it fails
+    note: str = ""  # a further sentence of the docstring
+    reads: Literal["", "jacobian", "jvp"] = ""  # derivative of f
+    ends: bool = False  # whether it can tell that it gets no further
+    counts: bool = False  # whether its steps say what they cost; else each is one evaluation of f
+    helpers: tuple[str, ...] = ()  # functions of generated modules that its class calls
+    constants: Mapping[str, object] = field(default_factory=dict)  # coefficients, written into the module
+
+    @property
+    def class_name(self) -> str:
+        """Its class in generated modules."""
+        return "_" + "".join(word.capitalize() for word in self.name.split("_"))
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The options that are arguments of its class, in order."""
+        return tuple(one.name for one in self.fields if one.kind in (Kind.INT, Kind.NUMBER))

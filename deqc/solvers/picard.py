@@ -1,7 +1,7 @@
 """Picard iteration."""
 
 from deqc.fields import Field, Kind
-from deqc.solvers.base import Description
+from deqc.solvers.base import Iteration
 
 DAMPING = Field(
     "damping",
@@ -14,9 +14,11 @@ DAMPING = Field(
     examples=(1.0, 0.7),
 )
 
-PICARD = Description(
+PICARD = Iteration(
     "picard",
     "z <- z + damping (f(z) - z), the plain fixed-point iteration: one evaluation of f a step. Converges where f is a "
     "contraction (Banach 1922; damped: Krasnoselskij 1955).",
     (DAMPING,),
+    title="z <- z + DAMPING (f(z) - z)",
+    remedy="a smaller damping, or anderson or newton",
 )

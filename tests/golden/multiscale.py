@@ -313,6 +313,7 @@ class Record:
     best_residual_norm: Tensor
     trace: Tensor | None = None
     adjoint: "Record | None" = None  # of the backward solve: filled by it, where nothing is compiled or transformed
+    calls: Tensor | None = None  # of f on the batch, where samples differ in theirs
 
 
 _EMPTY: Any = None
@@ -332,36 +333,68 @@ class DeepEquilibriumSolution(NamedTuple):
 
 def _solution(z_star: State, u0: State, residual: State, record: Record, output: State) -> Solution:
     """Gathers the fields; `nfe` is read on the host where that can be."""
-    nfe: int | Tensor = record.nfe.amax() if record.nfe.numel() else record.nfe.sum()
+    nfe: int | Tensor = _most(record.nfe) if record.calls is None else record.calls
     if not torch.compiler.is_compiling():
         nfe = int(torch.func.debug_unwrap(cast(Tensor, nfe)).max())
     return DeepEquilibriumSolution(z_star, u0, residual, None, nfe, record, output)
 
 
+def _most(counts: Tensor) -> Tensor:
+    """The largest count, 0 of none."""
+    return counts.amax() if counts.numel() else counts.sum()
+
+
 def fixed_point(
-    f: Map, z0: Tensor, *, jvp: Callable[[Tensor, Tensor], Tensor] | None = None, jacobian: Map | None = None
+    f: Map, z0: Tensor, *, jvp: Callable[[Tensor], Map] | None = None, jacobian: Map | None = None
 ) -> tuple[Tensor, Record]:
     """Solves z = f(z) by Newton's method with a dense Jacobian.
 
     Every sample stops where max |f(z) - z| <= ATOL, or after MAX_STEPS.
     `f` maps (B, D) to (B, D), every sample by itself, and `jacobian` to (B, D, D), rows are outputs: by default with
-    torch.func. `jvp` is not used. A sample whose I - df/dz is singular ends as stalled.
+    torch.func. `jvp` is not used.
+    A sample whose I - df/dz is singular ends as stalled.
     """
-    z, record = _iterate(f, z0, _Newton(jacobian or (lambda z: _jacobian(f, z))), _test, MAX_STEPS)
-    record.njvp = record.steps * z0.shape[1]
-    return z, record
+    return _iterate(f, z0, _Newton(jacobian or (lambda z: _jacobian(f, z))), _test, MAX_STEPS)
+
+
+class _Step(NamedTuple):
+    """Where a step leads: the next iterate, f of it, and the memory for the step after it."""
+
+    z: Tensor
+    fz: Tensor
+    memory: tuple[Any, ...] = ()
+    nfe: int | Tensor = 1  # evaluations of f, by sample where they differ
+    njvp: int | Tensor = 0  # products with df/dz or its transpose
+    stuck: bool | Tensor = False  # samples that get no further
 
 
 class _Solver:
     """What varies between solvers: what is remembered from step to step, and the step."""
 
-    def init(self, _fz: Tensor) -> tuple[Tensor, ...]:
+    starting = 0  # evaluations of f by `init`
+
+    def init(self, _f: Map, _z: Tensor, _fz: Tensor) -> tuple[Any, ...]:
         """The memory before the first step."""
         return ()
 
-    def step(self, f: Map, z: Tensor, fz: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
-        """From (z, f(z), *memory) to the same of the next iterate."""
+    def step(self, f: Map, z: Tensor, fz: Tensor, on: Tensor, *memory: Any) -> _Step:
+        """From z and f(z) to the next iterate; samples that are not `on` have ended and stay where they are."""
         raise NotImplementedError
+
+
+class _State(NamedTuple):
+    """How far every sample is."""
+
+    z: Tensor
+    fz: Tensor
+    norm: Tensor  # of f(z) - z
+    best: Tensor  # the least norm so far
+    steps: Tensor
+    status: Tensor  # -1 on the way, else of Status
+    nfe: Tensor
+    njvp: Tensor
+    calls: Tensor  # of f on the batch, shape ()
+    memory: tuple[Any, ...]  # of the solver
 
 
 def _iterate(f: Map, z0: Tensor, solver: _Solver, test: Test, max_steps: int) -> tuple[Tensor, Record]:
@@ -370,46 +403,49 @@ def _iterate(f: Map, z0: Tensor, solver: _Solver, test: Test, max_steps: int) ->
     A sample that has ended no longer changes, whatever the others do.
     """
 
-    def running(
-        _z: Tensor, _fz: Tensor, _norm: Tensor, _best: Tensor, steps: Tensor, status: Tensor, *_: Tensor
-    ) -> Tensor:
-        return ((status < 0) & (steps < max_steps)).any()
+    def running(*state: Tensor) -> Tensor:
+        at = _State._make((*state[:9], state[9:]))
+        return ((at.status < 0) & (at.steps < max_steps)).any()
 
-    def body(
-        z: Tensor, fz: Tensor, norm: Tensor, best: Tensor, steps: Tensor, status: Tensor, *memory: Tensor
-    ) -> tuple[Tensor, ...]:
-        new_z, new_fz, *memory_after = solver.step(f, z, fz, *memory)
-        new_norm, small = test(new_fz - new_z, new_fz)
-        on = status < 0
-        good = on & (new_norm < math.inf)
+    def body(*state: Tensor) -> tuple[Tensor, ...]:
+        at = _State._make((*state[:9], state[9:]))
+        on = at.status < 0
+        new = solver.step(f, at.z, at.fz, on, *at.memory)
+        norm, small = test(new.fz - new.z, new.fz)
+        good = on & (norm < math.inf)
         move = good.unsqueeze(1)
-        norm = torch.where(good, new_norm, norm)
-        end = torch.where(small, 0, torch.where((new_z == z).all(1), 2, -1))
+        norm = torch.where(good, norm, at.norm)
+        end = torch.where(small, 0, torch.where(on & new.stuck, 2, -1))
         return (
-            torch.where(move, new_z, z),
-            torch.where(move, new_fz, fz),
+            torch.where(move, new.z, at.z),
+            torch.where(move, new.fz, at.fz),
             norm,
-            torch.fmin(best, norm),
-            steps + on,
-            torch.where(on, torch.where(good, end, 4), status),
-            *memory_after,
+            torch.fmin(at.best, norm),
+            at.steps + on,
+            torch.where(on, torch.where(good, end, 4), at.status),
+            at.nfe + on * new.nfe,
+            at.njvp + on * new.njvp,
+            at.calls + _most(on * new.nfe),
+            *new.memory,
         )
 
     fz = f(z0).contiguous()
     norm, small = test(fz - z0, fz)
     status = torch.where(norm < math.inf, torch.where(small, 0, -1), 4)
-    state: tuple[Tensor, ...] = z0.clone(), fz, norm, norm.clone(), torch.zeros_like(status), status
-    state = *state, *solver.init(fz)
+    zero = torch.zeros_like(status)
+    counts = zero + 1 + solver.starting, zero.clone(), _most(zero) + 1 + solver.starting
+    state: tuple[Any, ...] = z0.clone(), fz, norm, norm.clone(), zero, status, *counts, *solver.init(f, z0, fz)
     if torch.compiler.is_compiling():
         state = cast(Any, torch.while_loop)(running, body, state)
     else:
-        for _ in range(max_steps):
-            if not _any(state[5] < 0):
+        every = 1 if z0.device.type == "cpu" else 8  # reading a flag waits for the device
+        for k in range(max_steps):
+            if k % every == 0 and not _any(state[5] < 0):
                 break
             state = body(*state)
-    z, _, norm, best, steps, status = state[:6]
-    status = torch.where(status < 0, 1, status)
-    return z, Record(status, steps, steps + 1, torch.zeros_like(steps), norm, best)
+    at = _State._make((*state[:9], state[9:]))
+    status = torch.where(at.status < 0, 1, at.status)
+    return at.z, Record(status, at.steps, at.nfe, at.njvp, at.norm, at.best, calls=at.calls)
 
 
 def _test(r: Tensor, fz: Tensor) -> tuple[Tensor, Tensor]:
@@ -425,10 +461,10 @@ class _Newton(_Solver):
 
     jacobian: Map
 
-    def step(self, f: Map, z: Tensor, fz: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
+    def step(self, f: Map, z: Tensor, fz: Tensor, on: Tensor, *memory: Any) -> _Step:
         eye = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
-        z = z + _dense_solve(eye - self.jacobian(z), fz - z)
-        return z, f(z), *memory
+        new = z + _dense_solve(eye - self.jacobian(z), fz - z)
+        return _Step(new, f(new), njvp=z.shape[1], stuck=(new == z).all(1))
 
 
 def _jacobian(f: Map, z: Tensor) -> Tensor:
@@ -544,8 +580,8 @@ def _linear_solve(kind: str, b: Tensor, z: Tensor, *weights: Tensor) -> tuple[Te
     w = Weights(*weights)
     if kind == "adjoint":
         at = linearize(z, w)
-        return _gmres(lambda u: vjp(u, at, w), b)
-    return _gmres(lambda v: _jvp(lambda z: f(z, w), (z,), (v,)), b)
+        return _adjoint_solve(lambda u: vjp(u, at, w), b)
+    return _adjoint_solve(lambda v: _jvp(lambda z: f(z, w), (z,), (v,)), b)
 
 
 def _goal(size: Tensor) -> Tensor:
@@ -558,19 +594,19 @@ def _linear_record(norm: Tensor, goal: Tensor, steps: Tensor, products: Tensor) 
     return Record(status, steps, torch.zeros_like(steps), products, norm, norm)
 
 
-def _gmres(product: Map, b: Tensor) -> tuple[Tensor, Record]:
+def _gmres(product: Map, b: Tensor, goal: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
     """Solves x - product(x) = b with a Krylov space for each sample (Saad & Schultz 1986).
 
-    Modified Gram-Schmidt and Givens rotations; a sample that has reached its goal adds zero vectors.
+    Modified Gram-Schmidt and Givens rotations; a sample whose residual norm has reached its goal adds zero vectors.
+    Returns x, the residual norms and the products of each sample, at most so many.
     """
     tiny = torch.finfo(b.dtype).tiny
     size = torch.linalg.vector_norm(b, dim=1)
-    goal = _goal(size)
     norms, g = [size], [size]
     basis = [b / size.clamp_min(tiny).unsqueeze(1)]
     rotations: list[tuple[Tensor, Tensor]] = []
     columns: list[list[Tensor]] = []
-    for k in range(min(ADJOINT_STEPS, b.shape[1])):
+    for k in range(min(most, b.shape[1])):
         v = basis[k] - product(basis[k])
         column: list[Tensor] = []
         for q in basis:
@@ -597,7 +633,14 @@ def _gmres(product: Map, b: Tensor) -> tuple[Tensor, Record]:
     x = torch.where((size == 0).unsqueeze(1), 0.0, x)  # where J is not finite, too
     history = torch.stack(norms)  # zero after a sample's goal
     steps = (history[:-1] > goal).sum(0)
-    return x, _linear_record(history.gather(0, steps.unsqueeze(0)).squeeze(0), goal, steps, steps)
+    return x, history.gather(0, steps.unsqueeze(0)).squeeze(0), steps
+
+
+def _adjoint_solve(product: Map, b: Tensor) -> tuple[Tensor, Record]:
+    """Solves x = product(x) + b."""
+    goal = _goal(torch.linalg.vector_norm(b, dim=1))
+    x, norm, steps = _gmres(product, b, goal, ADJOINT_STEPS)
+    return x, _linear_record(norm, goal, steps, steps)
 
 
 class _Implicit(torch.autograd.Function):

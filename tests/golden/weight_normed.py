@@ -283,14 +283,19 @@ class DeepEquilibriumSolution(NamedTuple):
 
 def _solution(z_star: State, u0: State, residual: State, record: Record, output: State) -> Solution:
     """Gathers the fields; `nfe` is read on the host where that can be."""
-    nfe: int | Tensor = record.nfe.amax() if record.nfe.numel() else record.nfe.sum()
+    nfe: int | Tensor = _most(record.nfe)
     if not torch.compiler.is_compiling():
         nfe = int(torch.func.debug_unwrap(cast(Tensor, nfe)).max())
     return DeepEquilibriumSolution(z_star, u0, residual, None, nfe, record, output)
 
 
+def _most(counts: Tensor) -> Tensor:
+    """The largest count, 0 of none."""
+    return counts.amax() if counts.numel() else counts.sum()
+
+
 def fixed_point(
-    f: Map, z0: Tensor, *, jvp: Callable[[Tensor, Tensor], Tensor] | None = None, jacobian: Map | None = None
+    f: Map, z0: Tensor, *, jvp: Callable[[Tensor], Map] | None = None, jacobian: Map | None = None
 ) -> tuple[Tensor, Record]:
     """Solves z = f(z) by Anderson acceleration.
 
@@ -300,16 +305,36 @@ def fixed_point(
     return _iterate(f, z0, _Anderson(HISTORY, RIDGE, DAMPING), _test, MAX_STEPS)
 
 
+class _Step(NamedTuple):
+    """Where a step leads: the next iterate, f of it, and the memory for the step after it."""
+
+    z: Tensor
+    fz: Tensor
+    memory: tuple[Any, ...] = ()
+
+
 class _Solver:
     """What varies between solvers: what is remembered from step to step, and the step."""
 
-    def init(self, _fz: Tensor) -> tuple[Tensor, ...]:
+    def init(self, _f: Map, _z: Tensor, _fz: Tensor) -> tuple[Any, ...]:
         """The memory before the first step."""
         return ()
 
-    def step(self, f: Map, z: Tensor, fz: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
-        """From (z, f(z), *memory) to the same of the next iterate."""
+    def step(self, f: Map, z: Tensor, fz: Tensor, on: Tensor, *memory: Any) -> _Step:
+        """From z and f(z) to the next iterate; samples that are not `on` have ended and stay where they are."""
         raise NotImplementedError
+
+
+class _State(NamedTuple):
+    """How far every sample is."""
+
+    z: Tensor
+    fz: Tensor
+    norm: Tensor  # of f(z) - z
+    best: Tensor  # the least norm so far
+    steps: Tensor
+    status: Tensor  # -1 on the way, else of Status
+    memory: tuple[Any, ...]  # of the solver
 
 
 def _iterate(f: Map, z0: Tensor, solver: _Solver, test: Test, max_steps: int) -> tuple[Tensor, Record]:
@@ -318,46 +343,45 @@ def _iterate(f: Map, z0: Tensor, solver: _Solver, test: Test, max_steps: int) ->
     A sample that has ended no longer changes, whatever the others do.
     """
 
-    def running(
-        _z: Tensor, _fz: Tensor, _norm: Tensor, _best: Tensor, steps: Tensor, status: Tensor, *_: Tensor
-    ) -> Tensor:
-        return ((status < 0) & (steps < max_steps)).any()
+    def running(*state: Tensor) -> Tensor:
+        at = _State._make((*state[:6], state[6:]))
+        return ((at.status < 0) & (at.steps < max_steps)).any()
 
-    def body(
-        z: Tensor, fz: Tensor, norm: Tensor, best: Tensor, steps: Tensor, status: Tensor, *memory: Tensor
-    ) -> tuple[Tensor, ...]:
-        new_z, new_fz, *memory_after = solver.step(f, z, fz, *memory)
-        new_norm, small = test(new_fz - new_z, new_fz)
-        on = status < 0
-        good = on & (new_norm < math.inf)
+    def body(*state: Tensor) -> tuple[Tensor, ...]:
+        at = _State._make((*state[:6], state[6:]))
+        on = at.status < 0
+        new = solver.step(f, at.z, at.fz, on, *at.memory)
+        norm, small = test(new.fz - new.z, new.fz)
+        good = on & (norm < math.inf)
         move = good.unsqueeze(1)
-        norm = torch.where(good, new_norm, norm)
+        norm = torch.where(good, norm, at.norm)
         end = torch.where(small, 0, -1)
         return (
-            torch.where(move, new_z, z),
-            torch.where(move, new_fz, fz),
+            torch.where(move, new.z, at.z),
+            torch.where(move, new.fz, at.fz),
             norm,
-            torch.fmin(best, norm),
-            steps + on,
-            torch.where(on, torch.where(good, end, 4), status),
-            *memory_after,
+            torch.fmin(at.best, norm),
+            at.steps + on,
+            torch.where(on, torch.where(good, end, 4), at.status),
+            *new.memory,
         )
 
     fz = f(z0).contiguous()
     norm, small = test(fz - z0, fz)
     status = torch.where(norm < math.inf, torch.where(small, 0, -1), 4)
-    state: tuple[Tensor, ...] = z0.clone(), fz, norm, norm.clone(), torch.zeros_like(status), status
-    state = *state, *solver.init(fz)
+    zero = torch.zeros_like(status)
+    state: tuple[Any, ...] = z0.clone(), fz, norm, norm.clone(), zero, status, *solver.init(f, z0, fz)
     if torch.compiler.is_compiling():
         state = cast(Any, torch.while_loop)(running, body, state)
     else:
-        for _ in range(max_steps):
-            if not _any(state[5] < 0):
+        every = 1 if z0.device.type == "cpu" else 8  # reading a flag waits for the device
+        for k in range(max_steps):
+            if k % every == 0 and not _any(state[5] < 0):
                 break
             state = body(*state)
-    z, _, norm, best, steps, status = state[:6]
-    status = torch.where(status < 0, 1, status)
-    return z, Record(status, steps, steps + 1, torch.zeros_like(steps), norm, best)
+    at = _State._make((*state[:6], state[6:]))
+    status = torch.where(at.status < 0, 1, at.status)
+    return at.z, Record(status, at.steps, at.steps + 1, torch.zeros_like(at.steps), at.norm, at.best)
 
 
 def _test(r: Tensor, fz: Tensor) -> tuple[Tensor, Tensor]:
@@ -379,14 +403,14 @@ class _Anderson(_Solver):
     ridge: float
     damping: float
 
-    def init(self, fz: Tensor) -> tuple[Any, ...]:
+    def init(self, _f: Map, _z: Tensor, fz: Tensor) -> tuple[Any, ...]:
         ring = fz.new_zeros(fz.shape[0], self.history, fz.shape[1])
         gram = fz.new_zeros(fz.shape[0], self.history, self.history)
         # a number where the ring may be written in place: nothing records or traces it
         traced = torch.compiler.is_compiling() or torch.is_grad_enabled() or _any(torch.zeros_like(fz) > 0)
         return ring, ring.clone(), gram, torch.zeros((), dtype=torch.int64, device=fz.device) if traced else 0
 
-    def step(self, f: Map, z: Tensor, fz: Tensor, *memory: Any) -> tuple[Any, ...]:
+    def step(self, f: Map, z: Tensor, fz: Tensor, on: Tensor, *memory: Any) -> _Step:
         values, residuals, gram, k = memory
         slots = torch.arange(self.history, device=z.device)
         slot = (slots == k % self.history).view(1, -1, 1)
@@ -408,7 +432,7 @@ class _Anderson(_Solver):
         regular = (total > 0) & (total < math.inf)
         a = torch.where(regular, a / total, slot.view(1, -1).to(a.dtype))  # a plain step where G is singular
         z = (a.unsqueeze(1) @ values).squeeze(1)
-        return z, f(z), values, residuals, gram, k + 1
+        return _Step(z, f(z), (values, residuals, gram, k + 1))
 
 
 def _dense_solve(a: Tensor, b: Tensor) -> Tensor:
@@ -517,8 +541,8 @@ def _linear_solve(kind: str, b: Tensor, z: Tensor, *weights: Tensor) -> tuple[Te
     w = Weights(*weights)
     if kind == "adjoint":
         at = linearize(z, w)
-        return _gmres(lambda u: vjp(u, at, w), b)
-    return _gmres(lambda v: _jvp(lambda z: f(z, w), (z,), (v,)), b)
+        return _adjoint_solve(lambda u: vjp(u, at, w), b)
+    return _adjoint_solve(lambda v: _jvp(lambda z: f(z, w), (z,), (v,)), b)
 
 
 def _goal(size: Tensor) -> Tensor:
@@ -531,19 +555,19 @@ def _linear_record(norm: Tensor, goal: Tensor, steps: Tensor, products: Tensor) 
     return Record(status, steps, torch.zeros_like(steps), products, norm, norm)
 
 
-def _gmres(product: Map, b: Tensor) -> tuple[Tensor, Record]:
+def _gmres(product: Map, b: Tensor, goal: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
     """Solves x - product(x) = b with a Krylov space for each sample (Saad & Schultz 1986).
 
-    Modified Gram-Schmidt and Givens rotations; a sample that has reached its goal adds zero vectors.
+    Modified Gram-Schmidt and Givens rotations; a sample whose residual norm has reached its goal adds zero vectors.
+    Returns x, the residual norms and the products of each sample, at most so many.
     """
     tiny = torch.finfo(b.dtype).tiny
     size = torch.linalg.vector_norm(b, dim=1)
-    goal = _goal(size)
     norms, g = [size], [size]
     basis = [b / size.clamp_min(tiny).unsqueeze(1)]
     rotations: list[tuple[Tensor, Tensor]] = []
     columns: list[list[Tensor]] = []
-    for k in range(min(ADJOINT_STEPS, b.shape[1])):
+    for k in range(min(most, b.shape[1])):
         v = basis[k] - product(basis[k])
         column: list[Tensor] = []
         for q in basis:
@@ -570,7 +594,14 @@ def _gmres(product: Map, b: Tensor) -> tuple[Tensor, Record]:
     x = torch.where((size == 0).unsqueeze(1), 0.0, x)  # where J is not finite, too
     history = torch.stack(norms)  # zero after a sample's goal
     steps = (history[:-1] > goal).sum(0)
-    return x, _linear_record(history.gather(0, steps.unsqueeze(0)).squeeze(0), goal, steps, steps)
+    return x, history.gather(0, steps.unsqueeze(0)).squeeze(0), steps
+
+
+def _adjoint_solve(product: Map, b: Tensor) -> tuple[Tensor, Record]:
+    """Solves x = product(x) + b."""
+    goal = _goal(torch.linalg.vector_norm(b, dim=1))
+    x, norm, steps = _gmres(product, b, goal, ADJOINT_STEPS)
+    return x, _linear_record(norm, goal, steps, steps)
 
 
 class _Implicit(torch.autograd.Function):

@@ -13,6 +13,8 @@ from deqc.emit.plan import (
     SectionPlan,
     SolverPlan,
 )
+from deqc.solvers.anderson import ANDERSON
+from deqc.solvers.linear import LINEAR_ANDERSON
 
 PLAN = Plan(
     deqc_version="0.1.0",
@@ -128,8 +130,16 @@ PLAN = Plan(
         "sample",
         "warn",
         {"history": "5", "ridge": "1e-4", "damping": "1.0"},
+        ANDERSON,
     ),
     adjoint=AdjointPlan(
-        "implicit", {}, "anderson", "1e-3", "0.0", "32", {"history": "5", "ridge": "1e-4", "damping": "1.0"}
+        "implicit",
+        {},
+        "anderson",
+        "1e-3",
+        "0.0",
+        "32",
+        {"history": "5", "ridge": "1e-4", "damping": "1.0"},
+        LINEAR_ANDERSON,
     ),
 )

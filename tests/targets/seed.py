@@ -13,6 +13,7 @@ from deqc.emit.plan import (
     SectionPlan,
     SolverPlan,
 )
+from deqc.solvers.newton import NEWTON
 
 SIZES = (4, 3, 2, 1)
 STARTS = (0, 4, 7, 9)
@@ -133,6 +134,6 @@ PLAN = Plan(
     functional=True,
     functions=(),
     autograd_rules=False,
-    solver=SolverPlan("newton", "1e-3", "1e-3", "32", "abs_norm", "max", "sample", "warn", {}),
+    solver=SolverPlan("newton", "1e-3", "1e-3", "32", "abs_norm", "max", "sample", "warn", {}, NEWTON),
     adjoint=AdjointPlan("implicit", {}, "gmres", "1e-3", "0.0", "10", {}),
 )
