@@ -6,9 +6,10 @@ from collections.abc import Mapping as Map
 from typing import TypeAlias
 
 from deqc.diagnostics import Problems, Span
-from deqc.fields import Kind
+from deqc.fields import Field, Kind
 from deqc.settings import LINEAR, SOLVER, TERMINATION
 from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description
+from deqc.spec.bounds import alternatives, conform
 from deqc.spec.model import Adjoint, Method, Number, Solver
 from deqc.spec.tree import Mapping, Node, Scalar
 
@@ -108,11 +109,13 @@ def _own(
     problems: Problems,
 ) -> dict[str, Value] | None:
     """The method's own options; an option of another method is refused. None after a diagnostic."""
-    options = _defaults(description)
+    options, fields = _defaults(description), {one.name: one for one in description.fields}
     ok = True
     for name, (node, span) in written.items():
         if name in options:
-            options[name] = _typed(name, node, description)
+            value = _scalar(node)
+            options[name] = value if value is None else _conforming(owner, fields[name], value, node.span, problems)
+            ok = ok and (value is None or options[name] is not None)
             continue
         owners = [one.name for one in table.values() if name in one.defaults]
         if name in shared or not owners:
@@ -137,11 +140,23 @@ def _as_method(
     return Method(description.name, options, method, frozenset(written), spans)
 
 
-def _typed(name: str, node: Node, description: Description | None = None) -> Value:
-    """A setting as its field holds it: numbers are floats."""
+def _conforming(owner: str, field: Field, value: Number | str, span: Span, problems: Problems) -> Value:
+    """An option as the method's own field holds it; None after a diagnostic. The schema knows those of all methods."""
+    if problems.at(span):  # of the schema's
+        return None
+    if not isinstance(value, str):
+        return conform(owner, field, value, span, problems)
+    if value not in field.choices:
+        expected = alternatives([f"'{choice}'" for choice in field.choices])
+        problems.add("E024", span, f"{owner}.{field.name} must be {expected}, found {value!r}")
+        return None
+    return value
+
+
+def _typed(name: str, node: Node) -> Value:
+    """A shared setting as its field holds it: numbers are floats."""
     value = _scalar(node)
-    numbers = {one.name for one in description.fields if one.kind is Kind.NUMBER} if description else _NUMBERS
-    return float(value) if name in numbers and isinstance(value, (int, float)) else value
+    return float(value) if name in _NUMBERS and isinstance(value, (int, float)) else value
 
 
 def _scalar(node: Node) -> Value:

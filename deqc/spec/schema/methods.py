@@ -6,7 +6,7 @@ The options of all methods stand side by side; that an option belongs to the cho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from deqc.fields import Field
@@ -77,23 +77,42 @@ def _with_max_steps(fields: Iterable[Field], table: Mapping[str, Description]) -
 
 
 def _options(owner: str, table: Mapping[str, Description]) -> Schema:
-    """The methods' own options; one that several methods have must satisfy the loosest of their bounds."""
-    found: dict[str, list[tuple[str, Field]]] = {}
+    """The methods' own options; where several have one, each says its default and checks its own bounds."""
+    found: dict[str, list[tuple[Description, Field]]] = {}
     for description in table.values():
         for one in description.fields:
-            found.setdefault(one.name, []).append((description.name, one))
+            found.setdefault(one.name, []).append((description, one))
     merged = [_merged(uses) for uses in found.values()]
     return {one.name: field(owner, one, computed=False) for one in merged}
 
 
-def _merged(uses: list[tuple[str, Field]]) -> Field:
-    first = uses[0][1]
-    if any((one.kind, one.default, _bounds(one)) != (first.kind, first.default, _bounds(first)) for _, one in uses):
-        # Would need `if method = …` around each; not needed while methods agree.
-        raise ValueError(f"the methods disagree about {first.name!r}")
-    text = " ".join(f"{name}: {one.text}" for name, one in uses)
-    return replace(first, text=text)
+def _merged(uses: list[tuple[Description, Field]]) -> Field:
+    """The field with the loosest bounds and the choices of all, and the texts of all."""
+    fields = [one for _, one in uses]
+    first = fields[0]
+    if any(one.kind is not first.kind for one in fields):
+        raise ValueError(f"the methods disagree about the kind of {first.name!r}")
+    agreed = all(one.default == first.default for one in fields)
+    texts: dict[str, list[str]] = {}
+    for method, one in uses:
+        told = "" if agreed else f" Default {one.default}."
+        texts.setdefault(one.text + told, []).append(method.name)
+    choices = tuple(dict.fromkeys(choice for one in fields for choice in one.choices))
+    return replace(
+        first,
+        text=" ".join(f"{', '.join(names)}: {text}" for text, names in texts.items()),
+        default=first.default if agreed else None,
+        nullable=any(one.nullable for one in fields),
+        choices=choices,
+        minimum=_loosest([one.minimum for one in fields], min),
+        exclusive_minimum=_loosest([one.exclusive_minimum for one in fields], min),
+        maximum=_loosest([one.maximum for one in fields], max),
+        exclusive_maximum=_loosest([one.exclusive_maximum for one in fields], max),
+        examples=tuple(dict.fromkeys(example for one in fields for example in one.examples)),
+    )
 
 
-def _bounds(one: Field) -> tuple[object, ...]:
-    return one.minimum, one.exclusive_minimum, one.maximum, one.exclusive_maximum
+def _loosest(bounds: list[float | None], choose: Callable[[Iterable[float]], float]) -> float | None:
+    """The bound that all values of all methods obey; None where a method has none."""
+    known = [bound for bound in bounds if bound is not None]
+    return choose(known) if len(known) == len(bounds) else None
