@@ -1,0 +1,50 @@
+"""What each solver is expected to solve: one row for each, or more where options make another method of it.
+
+A solver of `deqc.solvers.SOLVERS` without a row fails `test_rows.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType, ModuleType
+
+from deqc.solvers import SOLVERS, Iteration
+from tests.solvers.modules import module
+
+ALL = "contractive near_one rotating expansive stiff"  # of tests.solvers.linear: a Newton-type method solves them all
+FLOWS = "contractive near_one rotating stiff"  # those where z' = f(z) - z comes to rest
+
+
+@dataclass(frozen=True)
+class Row:
+    """A solver with some of its options, and the families of linear maps that it has to solve."""
+
+    method: str
+    linear: str = ""
+    options: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    max_steps: int = 1000
+
+    @property
+    def name(self) -> str:
+        """By which tests and tables know it."""
+        return ".".join([self.method, *(f"{key}={value}" for key, value in self.options.items())])
+
+    @property
+    def iteration(self) -> Iteration:
+        """Its description."""
+        method = SOLVERS[self.method]
+        assert isinstance(method, Iteration)
+        return method
+
+    def module(self, **settings: object) -> ModuleType:
+        """A module with it, to 1e-9 in the largest entry unless `settings` say otherwise."""
+        ours = {"atol": 1e-9, "max_steps": self.max_steps, "on_failure": "ignore", **self.options}
+        return module(self.method, **{**ours, **settings})
+
+
+ROWS = (
+    Row("picard", "contractive near_one rotating"),
+    Row("anderson", "contractive near_one rotating", {"ridge": 1e-10}),
+    Row("newton", ALL),
+)
