@@ -39,7 +39,7 @@ CASCADE = Cascade(
     "cascade",
     "Several solvers with a dense Jacobian in turn, each on the samples that those before it have not solved: newton "
     "with a line search, trust_region by several radii, levenberg_marquardt, pseudo_transient. What solves most; "
-    "`max_steps` is each stage's.",
+    "`max_steps` is each stage's (as the polyalgorithms of Pal et al. 2024).",
     max_steps=100,
     title="several methods in turn, each from z0 on the samples that are not solved yet",
     remedy="another start z0",

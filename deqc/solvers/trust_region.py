@@ -46,7 +46,6 @@ TRUST_REGION = Iteration(
             examples=("simple", "nlsolve"),
         ),
     ),
-    max_steps=100,
     title="dogleg steps in a trust region",
     remedy="another radius, another start z0, or cascade",
     note="A sample whose region shrinks to nothing, in a minimum of |f(z) - z| that is no solution, ends as stalled.",

@@ -89,6 +89,8 @@ class _Reporter:
             return
         choices = [word for word in finding.rule if isinstance(word, str)] if finding.keyword == "enum" else []
         hint = value_hint(self._root, finding.path, node, message, choices)
+        if hint is None and choices and choices[0] not in message:
+            hint = f"one of {', '.join(choices)}"
         self._problems.add(_CODES.get(finding.keyword, "E022"), node.span, f"{message}, found {shown(node)}", hint=hint)
 
     def _refused(self, finding: Finding, node: Node) -> None:
