@@ -1,6 +1,7 @@
 """The stages of the compiler, in order; each reads only what the one before made.
 
 load       text            -> tree      YAML with positions                 deqc.spec.loader
+meant      tree            -> tree      misspelt sections                   deqc.spec.meant
 validate   tree            -> tree      JSON Schema                         deqc.spec.validate
 build      tree            -> Spec      names, short forms, structure       deqc.spec.build
 lower      Spec            -> Program   shapes; the meaning, as IR          deqc.lower
@@ -35,6 +36,7 @@ from deqc.passes import optimise
 from deqc.spec.build import build
 from deqc.spec.canonical import sha256
 from deqc.spec.loader import compose
+from deqc.spec.meant import sections_as_meant
 from deqc.spec.model import Adjoint, Number, Solver, Spec
 from deqc.spec.validate import validate
 from deqc.version import __version__
@@ -126,6 +128,7 @@ def _spec(text: str, file: str, constants: Mapping[str, Number], problems: Probl
     if root is None:
         problems.raise_errors()
     assert root is not None
+    root = sections_as_meant(root, problems)
     validate(root, problems)
     spec = build(root, problems, constants)
     if spec is None:
