@@ -39,7 +39,7 @@ def check(
     if show_settings:
         click.echo(settings.show(called(specs, sets, form)))
         return
-    from deqc.compiler import check_text
+    from deqc.front import check_text
 
     report = Report(form or settings.get("format"), quiet, settings.texts)
     choices = combinations(sets)

@@ -53,7 +53,7 @@ class Constants:
         told = list(found)
         if not told:
             return told
-        from deqc.compiler import check_text
+        from deqc.front import check_text
 
         own = {name: value for name, value in self.of(text).items() if name not in given}
         lines: list[list[Related]] = [[] for _ in told]

@@ -59,3 +59,9 @@ def test_every_command_stands_in_the_table_under_its_name() -> None:
         assert command is not None
         assert command.name == name
     assert deqc.get_command(context, "main") is None
+
+
+def test_check_imports_nothing_that_writes_modules() -> None:
+    held = modules(CASES["check"])
+    assert "deqc.lower" in held
+    assert not held & {"jinja2", "deqc.emit", "deqc.passes", "deqc.adjoint", "deqc.compiler"}
