@@ -84,7 +84,7 @@ class _Planner:
         self.inputs = [str(i.attributes["name"]) for i in self.program.inputs]
         self.dimensions = dimension_names(i.type for i in self.program.inputs)
         names = Namer(IN_METHODS | set(self.inputs) | set(self.dimensions))
-        self.locals = Locals(*(names.fresh(n) for n in ("w", "u0", "e", "record", "m")))
+        self.locals = Locals(*(names.fresh(n) for n in ("w", "u0", "e", "record", "m", "z_star")))
         self.encoded = self._encoded()
         namer = Namer(())
         self.encoded_names = {e: namer.fresh(e.hint or "encoded") for e in self.encoded}
