@@ -66,7 +66,7 @@ def check(path_or_text: PathOrText, *, constants: Constants | None = None) -> li
     Raises:
         OSError: the file cannot be read.
     """
-    from deqc.compiler import check_text
+    from deqc.front import check_text
 
     try:
         text, file = _read(path_or_text)

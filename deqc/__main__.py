@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import signal
@@ -14,6 +15,7 @@ def main() -> None:
     A reader that closes our pipe ends us quietly, as it ends other tools. A fault of deqc's own ends in one line and
     status 3; with DEQC_TRACEBACK set, in its traceback.
     """
+    gc.set_threshold(100_000)  # one compilation leaves next to nothing to collect: looking for it costs a tenth
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -58,8 +58,9 @@ class _Reverse:
         """The cotangent of every node of f's body, of the state and of the boundary."""
         self.full[self.program.f].append(self.u)
         found: dict[Node, Node] = {}
-        inside = body(self.program)
-        for node in (*reversed(inside), self.program.state, *self.program.boundary):
+        order = body(self.program)
+        inside = frozenset(order)
+        for node in (*reversed(order), self.program.state, *self.program.boundary):
             g = self._total(node)
             if g is None:
                 continue
@@ -176,16 +177,17 @@ def adjoint(program: Program) -> Adjoint:
     boundary = frozenset(program.boundary)
     shared: dict[Node, None] = {}
     rows = True
-    for root in (vjp, *(p for p in pullback if p is not None)):
-        for node in reachable((root,), frozenset({reverse.u}) | boundary):
+    weighed = tuple(p for p in pullback if p is not None)
+    for roots, solving in (((vjp,), True), (weighed, False)):  # each node is met once, however many weights there are
+        for node in reachable(roots, frozenset({reverse.u}) | boundary):
             if node not in moving:
                 continue
-            if root is vjp:
+            if solving:
                 rows = rows and OPS[node.op].row_wise(node)
             for operand in node.operands:
-                if operand in moving or (operand in boundary and not (root is vjp and operand.type.batched)):
+                if operand in moving or (operand in boundary and not (solving and operand.type.batched)):
                     continue
-                if root is not vjp and _view_of_state(operand, program.state):
+                if not solving and _view_of_state(operand, program.state):
                     continue
                 if operand.op == "reshape" and operand.operands[0] in boundary and not operand.type.batched:
                     continue  # a view of a weight

@@ -80,4 +80,5 @@ CODES: Final[dict[str, str]] = {
     "N104": "f does not read the state",
     "N105": "nothing calls a module",
     "N106": "nothing reads a parameter",
+    "N107": "no spec declares a constant of the configuration",
 }

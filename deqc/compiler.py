@@ -1,6 +1,7 @@
 """The stages of the compiler, in order; each reads only what the one before made.
 
 load       text            -> tree      YAML with positions                 deqc.spec.loader
+meant      tree            -> tree      misspelt sections                   deqc.spec.meant
 validate   tree            -> tree      JSON Schema                         deqc.spec.validate
 build      tree            -> Spec      names, short forms, structure       deqc.spec.build
 lower      Spec            -> Program   shapes; the meaning, as IR          deqc.lower
@@ -17,29 +18,26 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from deqc.adjoint import Adjoint as Derivatives
 from deqc.adjoint import adjoint as differentiate
-from deqc.choose import adjoint_plan, choose, solver_plan
-from deqc.diagnostics import Diagnostic, Problems, SpecError
+from deqc.choose import choose
+from deqc.chosen import adjoint_plan, solver_plan
+from deqc.diagnostics import Diagnostic, Problems
 from deqc.emit.check import check_output
 from deqc.emit.plan import Plan
 from deqc.emit.planner import Identity, plan
 from deqc.emit.render import render
+from deqc.front import NONE, read_spec
 from deqc.ir.graph import Program, called_modules
 from deqc.ir.sizes import arranged
 from deqc.lower import lower
 from deqc.ops.code import literal
 from deqc.passes import optimise
-from deqc.spec.build import build
 from deqc.spec.canonical import sha256
-from deqc.spec.loader import compose
 from deqc.spec.model import Adjoint, Number, Solver, Spec
-from deqc.spec.validate import validate
 from deqc.version import __version__
 
-NONE: Mapping[str, Number] = MappingProxyType({})
 ADJOINT = "adjoint"  # the name by which generated derivatives are switched off, beside those of the passes
 
 
@@ -73,7 +71,7 @@ def compile_text(
         SpecError: the spec is wrong; holds every mistake.
     """
     problems = Problems()
-    spec = _spec(text, file, constants, problems)
+    spec = read_spec(text, file, constants, problems)
     lowered = lower(spec, problems)
     problems.raise_errors()
     assert lowered is not None
@@ -104,35 +102,9 @@ def compile_text(
     )
 
 
-def check_text(text: str, file: str, constants: Mapping[str, Number] = NONE) -> list[Diagnostic]:
-    """All that is wrong or doubtful in a spec, in reading order; checks as much as `compile_text` does."""
-    problems = Problems()
-    try:
-        spec = _spec(text, file, constants, problems)
-        lowered = lower(spec, problems)
-        if lowered is not None:
-            choose(spec, lowered, problems)
-    except SpecError as error:
-        return list(error.diagnostics)
-    return list(problems.sorted())
-
-
 def settings_text(constants: Mapping[str, Number]) -> str:
     """Constants as a module's head says them: `depth=2, width=128`, by name."""
     return ", ".join(f"{name}={literal(constants[name]).text.lower()}" for name in sorted(constants))
-
-
-def _spec(text: str, file: str, constants: Mapping[str, Number], problems: Problems) -> Spec:
-    root = compose(text, file, problems)
-    if root is None:
-        problems.raise_errors()
-    assert root is not None
-    validate(root, problems)
-    spec = build(root, problems, constants)
-    if spec is None:
-        problems.raise_errors()
-    assert spec is not None
-    return spec  # where there are errors all the same, lowering still adds those of the shapes
 
 
 def snake_case(name: str) -> str:

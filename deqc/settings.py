@@ -239,12 +239,12 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
     "kind": _words("neural_ode"),
     "solver": _words(
         """
-        cascade aitken newton_krylov trust_region levenberg_marquardt limited_memory_broyden broyden klement dfsane
-        pseudo_transient halley tsit5 vcab3 vcabm3 bs3 dopri5 euler heun rk4 rock2 implicit_euler trbdf2 rosenbrock23
+        aitken newton_krylov limited_memory_broyden broyden klement dfsane
+        tsit5 vcab3 vcabm3 bs3 dopri5 euler heun rk4 rock2 implicit_euler trbdf2 rosenbrock23
         reversible forward_backward peaceman_rachford
         """
     ),
-    "solver.option": _words("eval mask record steady_state alpha radius linear_solver"),
+    "solver.option": _words("eval mask record steady_state alpha linear_solver"),
     "termination": _words("rel_norm_safe abs_norm_safe rel_norm_safe_best abs_norm_safe_best"),
     "adjoint": _words("shine reversible gauss backsolve discrete"),
     "adjoint.option": _words("assume"),

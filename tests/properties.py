@@ -475,7 +475,7 @@ def transforms(case: Case) -> None:
             assert apart([ensemble[0], ensemble[1]], [whole, function(*inputs, *(p * 0.5 for p in weights))]) < 1e-11
         ones = tuple(torch.ones_like(v) for v in arguments)
         tangent = jvp(function, arguments, ones)[1]
-        with constants(case.module, MAX_STEPS=40, ADJOINT_STEPS=40):  # traced, a loop takes every step it may
+        with constants(case.module, MAX_STEPS=60, ADJOINT_STEPS=60):  # traced, a loop takes every step it may
             assert apart([linearize(function, *arguments)[1](*ones)], [tangent]) < 1e-9
         if _small(arguments):
             reverse, forward = jacrev(function)(*arguments), jacfwd(function)(*arguments)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from deqc.choose import LARGEST_DENSE, SMALL, adjoint_plan, solver_plan
-from deqc.compiler import Compilation, check_text, compile_text
+from deqc.choose import LARGEST_DENSE, SMALL
+from deqc.chosen import adjoint_plan, solver_plan
+from deqc.compiler import Compilation, compile_text
 from deqc.diagnostics import Diagnostic, Severity
+from deqc.front import check_text
 
 
 def spec(scale: str, main: str = "tanh", tail: str = "") -> str:

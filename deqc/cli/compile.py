@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import click
 
 from deqc.cli import writing
 from deqc.cli.configuration import Configuration, unknown_pass
+from deqc.cli.constants import Constants
 from deqc.cli.options import (
     SPEC,
     Number,
@@ -20,7 +22,7 @@ from deqc.cli.options import (
     show_settings_option,
     sweep_suffix,
 )
-from deqc.cli.reading import Report, configured, declared, specs_of
+from deqc.cli.reading import Report, configured, specs_of
 from deqc.diagnostics import Diagnostic, Severity, Span
 
 Sets = tuple[tuple[str, tuple[Number, ...]], ...]
@@ -38,7 +40,7 @@ class Request:
     disabled: frozenset[str]
     choices: list[dict[str, Number]]  # of constants
     swept: tuple[str, ...]  # the names with several values
-    configured: Mapping[str, Number] = field(default_factory=dict)  # for those specs that declare them
+    settings: Configuration = field(default_factory=Configuration)
 
     def under(self, settings: Configuration) -> Request:
         """The request with what the configuration says where the call says nothing."""
@@ -47,7 +49,7 @@ class Request:
             output=self.output if self.output is not None or self.stdout else settings.output(),
             form=self.form or settings.get("format"),
             disabled=self.disabled or frozenset(settings.get("disable")),
-            configured=settings.get("constants"),
+            settings=settings,
         )
 
 
@@ -96,7 +98,7 @@ def compile_(
     SPEC is a file, a folder (every spec below it) or a dash (standard input); without one, the configuration names
     them. Nothing is written unless every SPEC is right, and no file that deqc did not generate is overwritten.
     """
-    settings = configured(config)
+    settings = configured(config, form)
     if disable and (message := unknown_pass(disable)):
         raise click.BadParameter(message, param_hint="'--disable'")
     if show_settings:
@@ -124,7 +126,7 @@ def compile_(
 
 def _again(specs: tuple[str, ...], only_specs: bool, config: str | None, request: Request) -> list[str]:
     """Compiles what there is now, as the configuration has it now; the specs that it was."""
-    settings = configured(config)
+    settings = configured(config, request.form)
     found = specs_of(dict.fromkeys(specs), settings, only_specs)
     compile_all(found, request.under(settings))
     return found
@@ -134,7 +136,8 @@ def compile_all(specs: list[str], request: Request) -> bool:
     """Compiles specs as asked and prints what is to be said; whether all is well."""
     from deqc.compiler import compile_text
 
-    report = Report(request.form, request.quiet)
+    report = Report(request.form, request.quiet, request.settings.texts)
+    constants = Constants(request.settings)
     sources: dict[Path, str] = {}
     made_from: dict[Path, str] = {}
     for path in specs:
@@ -142,16 +145,16 @@ def compile_all(specs: list[str], request: Request) -> bool:
         with report.collecting():
             read = report.read(path)
         for choice in request.choices if read is not None else ():
-            with report.collecting():
-                assert read is not None
-                constants = {**declared(read[0], request.configured), **choice}
-                compilation = compile_text(*read, request.disabled, constants)
+            assert read is not None
+            with report.collecting(partial(constants.traced, text=read[0], file=read[1], given=choice)):
+                compilation = compile_text(*read, request.disabled, {**constants.of(read[0]), **choice})
                 report.diagnostics.extend(d for d in compilation.warnings if d.severity is not Severity.NOTE)
                 suffix = sweep_suffix(choice, request.swept)
                 target = writing.target(request.output, path, compilation.module_name + suffix)
                 if target in sources:
                     raise click.UsageError(f"'{made_from[target]}' and '{path}' would both be written to '{target}'")
                 sources[target], made_from[target] = compilation.source, path
+    constants.tell_undeclared(report)
     report.diagnostics = list(dict.fromkeys(report.diagnostics))
     reasons = [] if report.failed or not request.check else _stale(sources, report)
     report.show()

@@ -41,15 +41,22 @@ SETTINGS: Final = (
 
 @dataclass(frozen=True)
 class Configuration:
-    """The settings in force, and the file that they come from, if any."""
+    """The settings in force, the file that they come from, if any, and where in it each constant is set."""
 
     file: Path | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+    places: Mapping[str, Span] = field(default_factory=dict)
 
     def get(self, name: str) -> Any:
         """The value of a setting."""
         default = next(one.default for one in SETTINGS if one.name == name)
         return self.values.get(name, default)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The text of its file, by the name that diagnostics show."""
+        return {} if self.file is None else {str(self.file): self.text}
 
     @property
     def folder(self) -> Path:
@@ -151,7 +158,11 @@ def read(file: Path, text: str, problems: Problems) -> Configuration:
             problems.add("E094", _place(file, text, name), wrong)
         else:
             values[name] = value
-    return Configuration(file, values)
+    places = {name: _constant(file, text, name) for name in values.get("constants", ())}
+    for name, at in places.items():
+        if not isinstance(value := values["constants"][name], (int, float)):
+            problems.add("E094", at, f"a constant must be a number, true or false, found {_toml(value)}")
+    return Configuration(file, values, text, places)
 
 
 def unknown_pass(names: Iterable[str]) -> str | None:
@@ -167,7 +178,7 @@ def _fits(name: str, value: Any, folder: Path) -> bool:
     if name in ("specs", "disable"):
         return isinstance(value, list) and all(isinstance(one, str) and one for one in value)
     if name == "constants":
-        return isinstance(value, dict) and all(isinstance(one, (int, float)) for one in value.values())
+        return isinstance(value, dict)
     if name == "format":
         return value in FORMATS
     return isinstance(value, str) and bool(value) and (folder / value).resolve().is_relative_to(folder.resolve())
@@ -186,6 +197,16 @@ def _place(file: Path, text: str, name: str) -> Span:
         if found := pattern.match(line):
             return Span(str(file), number, found.start(1) + 1, number, found.end(1) + 1)
     return Span(str(file), first + 1, 1, first + 1, 2)
+
+
+def _constant(file: Path, text: str, name: str) -> Span:
+    """Where a constant is set: the first such key in or behind the line of its table."""
+    table = _place(file, text, "constants")
+    pattern = re.compile(rf"(?:^|[\s{{,.])[\"']?({re.escape(name)})[\"']?\s*=")
+    for number, line in enumerate(text.splitlines()[table.line - 1 :], table.line):
+        if not line.lstrip().startswith("#") and (found := pattern.search(line)):
+            return Span(str(file), number, found.start(1) + 1, number, found.end(1) + 1)
+    return table
 
 
 def _toml(value: Any) -> str:

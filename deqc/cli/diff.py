@@ -43,13 +43,14 @@ def diff(old: str, new: str | None, against: str | None, form: str) -> None:
     from deqc.compiler import Compilation, compile_text
     from deqc.difference import difference
 
-    report = Report()
+    report = Report(form)
     compiled: list[Compilation] = []
     for path, ref in ((old, against), (new or old, None)):
         with report.collecting():
             text, file = report.read(path) if ref is None else _at(ref, path, report)
             compiled.append(compile_text(text, file))
-    report.finish()
+    if report.failed:
+        report.finish()
     found = difference(*compiled)
     names = (f"{against}:{old}", old) if new is None else (old, new)
     click.echo(_json(names, found) if form == "json" else _text(names, found))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import sys
+from functools import partial
 
 import click
 
+from deqc.cli.constants import Constants
 from deqc.cli.options import FILE, Number, combinations, common
-from deqc.cli.reading import Report, configured, declared, wants_color
+from deqc.cli.reading import Report, configured, wants_color
 
 _CODE = re.compile(r"[A-Za-z][0-9]{1,4}")
 EXAMPLES = """\b
@@ -46,13 +48,15 @@ def explain(
     from deqc.compiler import compile_text
     from deqc.explain import explain as explanation
 
-    settings = configured(config)
-    report = Report(form or settings.get("format"), quiet)
+    settings = configured(config, form)
+    constants = Constants(settings)
+    report = Report(form or settings.get("format"), quiet, settings.texts)
     with report.collecting():
         text, file = report.read(spec)
-        constants = {**declared(text, settings.get("constants")), **choices[0]}
-        shown = explanation(compile_text(text, file, frozenset(settings.get("disable")), constants), ir)
-        click.echo(shown.rstrip("\n"))
+        with report.collecting(partial(constants.traced, text=text, file=file, given=choices[0])):
+            given = {**constants.of(text), **choices[0]}
+            shown = explanation(compile_text(text, file, frozenset(settings.get("disable")), given), ir)
+            click.echo(shown.rstrip("\n"))
     if report.failed:
         report.finish()
 

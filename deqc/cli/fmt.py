@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from deqc.cli import writing
-from deqc.cli.faults import FileFault
 from deqc.cli.options import SPEC
 from deqc.cli.reading import Report, configured, specs_of
 
@@ -49,10 +48,7 @@ def fmt(specs: tuple[str, ...], check: bool, difference: bool) -> None:
         elif check:
             click.echo(f"{_name(path)} is not laid out: run `deqc fmt {path}`", err=True)
         else:
-            try:
-                writing.replace(Path(path), laid_out)
-            except OSError as fault:
-                raise FileFault(path, fault) from None
+            writing.replace(Path(path), laid_out)
             click.echo(f"{path} laid out")
     report.finish()
     if changed and (check or difference):

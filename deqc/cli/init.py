@@ -48,6 +48,8 @@ def init(kind: str, name: str) -> None:
 
     path = Path(f"{snake_case(model)}.yaml")
     schema = Path(f"deqc-{LANGUAGE}.schema.json")
+    if lacking := not schema.exists():
+        writing.real(schema)  # where it cannot be written, nothing is
     try:
         with path.open("x", encoding="utf-8", newline="\n") as file:
             file.write(starter.replace(f"\nname: {_NAME} ", f"\nname: {model} "))
@@ -56,11 +58,8 @@ def init(kind: str, name: str) -> None:
     except OSError as fault:
         raise FileFault(str(path), fault) from None
     click.echo(f"{path} written; next: deqc compile {path}")
-    if not schema.exists():
-        try:
-            writing.replace(schema, text())
-        except OSError as fault:
-            raise FileFault(str(schema), fault) from None
+    if lacking:
+        writing.replace(schema, text())
         click.echo(f"{schema} written, which editors read for completion")
 
 

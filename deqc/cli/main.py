@@ -1,19 +1,26 @@
-"""The command `deqc`; each subcommand has a file of its own and imports the compiler only when it runs."""
+"""The command `deqc`; each subcommand has a file of its own, read when it is asked for; the compiler when it runs."""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Final
+
 import click
 
-from deqc.cli.check import check
-from deqc.cli.compile import compile_
-from deqc.cli.completion import completion
-from deqc.cli.diff import diff
-from deqc.cli.explain import explain
-from deqc.cli.fmt import fmt
-from deqc.cli.graph import graph
-from deqc.cli.init import init
-from deqc.cli.schema import schema
 from deqc.version import __version__
+
+COMMANDS: Final = {
+    "check": "check",
+    "compile": "compile_",
+    "completion": "completion",
+    "diff": "diff",
+    "explain": "explain",
+    "fmt": "fmt",
+    "graph": "graph",
+    "init": "init",
+    "schema": "schema",
+}
+"""Every subcommand, which is also the name of its file, and its function there."""
 
 _BESIDE = ("torch", "PyYAML", "jsonschema", "Jinja2", "click")  # whose versions may matter in a report
 
@@ -34,6 +41,19 @@ def _versions(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     context.exit()
 
 
+class _Commands(click.Group):
+    """A group that reads the file of a subcommand when it is asked for: most calls need one of them."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"deqc.cli.{name}"), COMMANDS[name])
+        return command
+
+
 EXAMPLES = """\b
 Examples:
   deqc check model.yaml      every mistake at once, with line, column and a hint
@@ -42,7 +62,11 @@ Examples:
 """
 
 
-@click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Commands,
+    epilog=EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_versions, help="Show versions and end."
 )
@@ -51,7 +75,3 @@ def deqc() -> None:
 
     Exit status: 0 all is well, 1 a spec is wrong or an output is stale, 2 deqc was called wrongly, 3 a fault of deqc.
     """
-
-
-for command in (compile_, check, completion, diff, explain, fmt, graph, init, schema):
-    deqc.add_command(command)

@@ -6,7 +6,7 @@ import textwrap
 
 from deqc.cli.render import render_text
 from deqc.codes import CODES
-from deqc.compiler import check_text
+from deqc.front import check_text
 from deqc.pages import page
 
 FILE = "spec.yaml"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,6 @@ from deqc import sources
 from deqc.cli import configuration
 from deqc.cli.configuration import Configuration
 from deqc.cli.faults import FileFault
-from deqc.cli.options import Number
 from deqc.diagnostics import Diagnostic, Problems, Severity, SpecError
 
 _KEY = re.compile(rb"^(?:\xef\xbb\xbf)?[\"']?deqc[\"']?\s*:", re.MULTILINE)
@@ -43,12 +42,12 @@ class Report:
             raise FileFault(path, fault) from None
 
     @contextmanager
-    def collecting(self) -> Iterator[None]:
-        """Keeps the diagnostics of a spec that is wrong, so that the next one has its turn."""
+    def collecting(self, traced: Callable[[Iterable[Diagnostic]], Iterable[Diagnostic]] = iter) -> Iterator[None]:
+        """Keeps the diagnostics of a spec that is wrong, as `traced` has them, so that the next one has its turn."""
         try:
             yield
         except SpecError as fault:
-            self.diagnostics.extend(fault.diagnostics)
+            self.diagnostics.extend(traced(fault.diagnostics))
 
     @property
     def failed(self) -> bool:
@@ -80,8 +79,8 @@ class Report:
             raise click.exceptions.Exit(1)
 
 
-def configured(config: str | None) -> Configuration:
-    """The project's configuration; ends with status 1 where it is wrong."""
+def configured(config: str | None, form: str | None = None) -> Configuration:
+    """The project's configuration; ends with status 1 where it is wrong, which is told in the format asked for."""
     try:
         if config is not None:
             found: tuple[Path, str] | None = (Path(config), Path(config).read_text("utf-8", errors="replace"))
@@ -95,7 +94,7 @@ def configured(config: str | None) -> Configuration:
     file = Path(os.path.relpath(found[0]))
     read = configuration.read(file, found[1], problems)
     if problems.errors:
-        Report(texts={str(file): found[1]}, diagnostics=list(problems.sorted())).finish()
+        Report(form or "text", texts={str(file): found[1]}, diagnostics=list(problems.sorted())).finish()
     return read
 
 
@@ -120,19 +119,6 @@ def specs_of(paths: Iterable[str], settings: Configuration, only_specs: bool = F
         elif path == "-" or not only_specs or is_spec(path):
             found[path] = None
     return list(found)
-
-
-def declared(text: str, constants: Mapping[str, Number]) -> dict[str, Number]:
-    """Those of the configuration's constants that a spec declares: it sets them for all specs, each has its own."""
-    if not constants:
-        return {}
-    from deqc.spec.loader import compose
-    from deqc.spec.tree import Mapping as Tree
-
-    root = compose(text, "", Problems())
-    section = None if root is None else root.get("constants")
-    names = {entry.name for entry in section} if isinstance(section, Tree) else set()
-    return {name: value for name, value in constants.items() if name in names}
 
 
 def _inside(folder: str) -> list[str]:

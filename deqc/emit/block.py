@@ -128,8 +128,8 @@ class Block:
     def _whole_layer(node: Node) -> bool:
         """Whether the node reads one layer's own parameters, so that the layer itself may be called."""
         path = node.attributes.get("layer")
-        leaves = node.operands[1:]
-        return path is not None and all(n.op == "parameter" and n.attributes["layer"] == path for n in leaves)
+        own = all(n.op == "parameter" and n.attributes["layer"] == path for n in node.operands[1:])
+        return path is not None and own and OPS[node.op].whole
 
 
 def _plain(code: Code) -> bool:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 import builtins
+from collections import defaultdict
+from typing import Any, TypeAlias
 
 IMPORTS = {
     "enum": None,
@@ -24,6 +26,7 @@ STATEMENTS = (
     ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Return, ast.Assign, ast.AnnAssign, ast.AugAssign,
     ast.For, ast.While, ast.If, ast.With, ast.Raise, ast.Try, ast.Expr, ast.Pass, ast.Break, ast.Continue,
 )  # fmt: skip
+SUSPENSIONS = (ast.Await, ast.Yield, ast.YieldFrom)
 BUILTINS = frozenset(
     """
     all any bool classmethod dict enumerate filter float getattr hasattr int isinstance len list map max min
@@ -52,6 +55,8 @@ DENIED = frozenset(
 )
 DUNDERS = frozenset({"__init__", "__name__", "__class__", "__members__"})
 
+Nodes: TypeAlias = "defaultdict[type[ast.AST], list[Any]]"
+
 
 class UnsafeOutputError(AssertionError):
     """The generated code holds something that no module should: a defect of deqc."""
@@ -59,33 +64,41 @@ class UnsafeOutputError(AssertionError):
 
 def check_output(source: str) -> None:
     """Raises UnsafeOutputError where the source is not what a generated module may be."""
-    nodes = tuple(ast.walk(ast.parse(source)))
-    known = _known(nodes)
-    for node in nodes:
-        if isinstance(node, ast.stmt) and not isinstance(node, STATEMENTS):
-            raise UnsafeOutputError(f"line {node.lineno}: a statement of the kind {type(node).__name__}")
-        if isinstance(node, (ast.Await, ast.Yield, ast.YieldFrom)):
-            raise UnsafeOutputError(f"line {node.lineno}: an expression of the kind {type(node).__name__}")
-        if isinstance(node, ast.Import):
-            _need(all(a.name in IMPORTS for a in node.names), node, "import")
-        if isinstance(node, ast.ImportFrom):
-            allowed = IMPORTS.get(node.module or "") or set()
-            _need(not node.level and all(a.name in allowed for a in node.names), node, "import")
-        if isinstance(node, ast.Attribute) and node.attr.startswith("__"):
-            _need(node.attr in DUNDERS, node, f"attribute {node.attr}")
-        if isinstance(node, ast.Attribute):
-            _need(_is_known_path(node), node, f"{ast.unparse(node)}")
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            names = [one.func if isinstance(one, ast.Call) else one for one in node.decorator_list]
-            _need(all(isinstance(one, ast.Name) and one.id in DECORATORS for one in names), node, "decorator")
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("getattr", "hasattr"):
+    found = _by_kind(ast.parse(source))
+    for kind, (first, *_) in found.items():
+        _need(not issubclass(kind, ast.stmt) or kind in STATEMENTS, first, f"a statement of the kind {kind.__name__}")
+        _need(kind not in SUSPENSIONS, first, f"an expression of the kind {kind.__name__}")
+    for node in found[ast.Import]:
+        _need(all(a.name in IMPORTS for a in node.names), node, "import")
+    for node in found[ast.ImportFrom]:
+        allowed = IMPORTS.get(node.module or "") or set()
+        _need(not node.level and all(a.name in allowed for a in node.names), node, "import")
+    for node in found[ast.Attribute]:
+        _need(not node.attr.startswith("__") or node.attr in DUNDERS, node, f"attribute {node.attr}")
+        if not _is_known_path(node):
+            _need(False, node, ast.unparse(node))
+    for node in found[ast.FunctionDef] + found[ast.ClassDef]:
+        names = [one.func if isinstance(one, ast.Call) else one for one in node.decorator_list]
+        _need(all(isinstance(one, ast.Name) and one.id in DECORATORS for one in names), node, "decorator")
+    for node in found[ast.Call]:
+        if isinstance(node.func, ast.Name) and node.func.id in ("getattr", "hasattr"):
             _need(_is_plain_name(node.args[1]), node, "name of an attribute")
-        if isinstance(node, ast.arg):
-            _need(node.arg not in PATHS, node, f"argument {node.arg}")
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            _need(node.id not in PATHS, node, f"variable {node.id}")
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+    for node in found[ast.arg]:
+        _need(node.arg not in PATHS, node, f"argument {node.arg}")
+    known = _known(found)
+    for node in found[ast.Name]:
+        if isinstance(node.ctx, ast.Load):
             _need(node.id in known or node.id in BUILTINS, node, f"name {node.id}")
+        else:
+            _need(node.id not in PATHS, node, f"variable {node.id}")
+
+
+def _by_kind(tree: ast.AST) -> Nodes:
+    """The nodes of a tree by their kind: of most kinds none needs a look, and every compilation waits for this."""
+    found: Nodes = defaultdict(list)
+    for node in ast.walk(tree):
+        found[type(node)].append(node)
+    return found
 
 
 def _is_known_path(node: ast.Attribute) -> bool:
@@ -110,20 +123,13 @@ def _is_plain_name(name: ast.expr) -> bool:
     return isinstance(name, ast.Constant) and isinstance(name.value, str) and not name.value.startswith("_")
 
 
-def _known(nodes: tuple[ast.AST, ...]) -> set[str]:
+def _known(found: Nodes) -> set[str]:
     """Every name that the module itself binds; none of them may hide a builtin that it does not mean to."""
-    known: set[str] = set()
-    for node in nodes:
-        if isinstance(node, ast.alias):
-            known.add((node.asname or node.name).split(".")[0])
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            known.add(node.name)
-        elif isinstance(node, ast.arg):
-            known.add(node.arg)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            known.add(node.id)
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            known.add(node.name)
+    known = {(node.asname or node.name).split(".")[0] for node in found[ast.alias]}
+    known |= {node.name for node in found[ast.FunctionDef] + found[ast.ClassDef]}
+    known |= {node.name for node in found[ast.ExceptHandler] if node.name}
+    known |= {node.arg for node in found[ast.arg]}
+    known |= {node.id for node in found[ast.Name] if isinstance(node.ctx, ast.Store)}
     return known - {
         name for name in ("eval", "exec", "compile", "open", "globals", "__import__") if hasattr(builtins, name)
     }

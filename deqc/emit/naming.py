@@ -60,14 +60,16 @@ class Namer:
 
     def __init__(self, reserved: Iterable[str]) -> None:
         self._taken = set(reserved)
+        self._numbers: dict[str, int] = {}  # the last one given to each wish: names are never free again
 
     def fresh(self, wish: str) -> str:
         """The wish, or the wish with a number."""
-        name, number = wish, 0
+        name, number = wish, self._numbers.get(wish, 0)
         while name in self._taken:
             number += 1
             name = f"{wish}_{number}"
         self._taken.add(name)
+        self._numbers[wish] = number
         return name
 
 

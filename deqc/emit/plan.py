@@ -56,6 +56,7 @@ class Locals:
     encoded: str  # "e"
     record: str = "record"
     modules: str = "m"
+    solution: str = "z_star"
 
 
 @dataclass(frozen=True)

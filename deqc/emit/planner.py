@@ -40,7 +40,7 @@ IN_METHODS = frozenset(
 )
 NONE = Text("_EMPTY")  # the gradient of what has none
 MARKS = (("_derivative", "d_"), ("_scale", "s_"))  # how what a rule reads is called after the value it belongs to
-PADDING = frozenset({"_rows", "_by_key", "_by_distance"})  # functions of the module that call F.pad
+FUNCTIONAL = frozenset({"_rows", "_by_key", "_by_distance", "_layer_norm"})  # functions of the module that call F
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class _Planner:
         self.inputs = [str(i.attributes["name"]) for i in self.program.inputs]
         self.dimensions = dimension_names(i.type for i in self.program.inputs)
         names = Namer(IN_METHODS | set(self.inputs) | set(self.dimensions))
-        self.locals = Locals(*(names.fresh(n) for n in ("w", "u0", "e", "record", "m")))
+        self.locals = Locals(*(names.fresh(n) for n in ("w", "u0", "e", "record", "m", "z_star")))
         self.encoded = self._encoded()
         namer = Namer(())
         self.encoded_names = {e: namer.fresh(e.hint or "encoded") for e in self.encoded}
@@ -147,7 +147,7 @@ class _Planner:
             start_reads_inputs=bool(program.start and self._reads_inputs((program.start,))),
             modules=tuple(self.identity.modules),
             called=called_modules(program),
-            functional=bool(re.search(r"(?<![\w.])F\.", code)) or not self.functions.isdisjoint(PADDING),
+            functional=bool(re.search(r"(?<![\w.])F\.", code)) or not self.functions.isdisjoint(FUNCTIONAL),
             convolution_gradients="torch.nn.grad." in "\n".join(self.texts),
             functions=tuple(sorted(self.functions)),
             autograd_rules="_pull" in self.functions,

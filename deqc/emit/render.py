@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import jinja2
@@ -18,6 +18,7 @@ from deqc.emit.plan import AdjointPlan, Argument, Plan, ScalePlan, SolverPlan
 from deqc.ops.code import Code, Items, Text, call, literal, stretch
 from deqc.resources import folder
 from deqc.solvers import Iteration
+from deqc.solvers.trust_region import RADIUS
 
 WIDTH: Final = 120
 
@@ -194,12 +195,25 @@ def constant_names(iteration: Iteration, prefix: str = "") -> list[str]:
     return [f"{prefix}{name.upper()}" for name in iteration.numbers]
 
 
-def constant_lines(iteration: Iteration) -> list[str]:
-    """The coefficients of a solver, as statements."""
+def constant_lines(iteration: Iteration, options: Mapping[str, str]) -> list[str]:
+    """The coefficients of a solver with these options, as statements."""
     lines: list[str] = []
-    for name, value in iteration.constants.items():
+    for name, value in iteration.brought(options).constants.items():
         lines += statement(f"{name} = ", _nested(value), 0)
     return lines
+
+
+def radius_constants(scheme: str) -> dict[str, str]:
+    """The constants of a scheme that moves the radius of a trust region."""
+    return {name: literal(value).text for name, value in RADIUS[scheme].items()}
+
+
+def solver_helpers(plan: Plan) -> frozenset[str]:
+    """The functions that the module's solvers call."""
+    helpers = set(plan.solver.iteration.brought(plan.solver.options).helpers)
+    if plan.adjoint.iteration is not None:
+        helpers |= set(plan.adjoint.iteration.brought(plan.adjoint.linear_options).helpers)
+    return frozenset(helpers)
 
 
 def _nested(value: object) -> Code:
@@ -252,6 +266,8 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         solver_remedy,
         constant_names,
         constant_lines,
+        solver_helpers,
+        radius_constants,
         noted,
         adjoint_goal,
         adjoint_remedy,

@@ -91,6 +91,7 @@ class Op:
     rows: bool = True  # as part of a vjp, takes a row axis after the batch
     repeats: ClassVar[bool] = False  # its code writes an operand more than once: operands must be names
     function: str | None = None  # the module-level function that its code calls, if any
+    whole: ClassVar[bool] = True  # outside f, its layer may be called instead of its code
     has_rule: ClassVar[bool] = True  # whether `adjoint` knows the derivative of every use
     companions: tuple[Op, ...] = ()  # ops that only its adjoint uses
 

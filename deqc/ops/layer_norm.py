@@ -18,6 +18,8 @@ class LayerNorm(Normalization):
     summary = "Zero mean and unit variance over the last axis, then a learned gain and shift (Ba, Kiros & Hinton 2016)."
     fields = (AFFINE, EPS, *OWN)
     principal = "affine"
+    function = "_layer_norm"
+    whole = False
 
     def layer(self, attributes: Attributes, *types: Type) -> Layer | None:
         """nn.LayerNorm."""
@@ -36,9 +38,9 @@ class LayerNorm(Normalization):
         return y * affine[0] + affine[1] if affine else y
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
-        """`F.layer_norm(x, (n,), gain, shift)`."""
+        """`_layer_norm(x, gain, shift)`."""
         eps = {} if attributes["eps"] == 1e-5 else {"eps": attributes["eps"]}
-        return call("F.layer_norm", operands[0], literal((result.shape[-1],)), *operands[1:], **eps)
+        return call("_layer_norm", *operands, **eps)
 
     def scale(self, attributes: Attributes, x: Code) -> Code:
         """1 / sqrt(var + eps)."""

@@ -4,9 +4,14 @@ from deqc.solvers.adjoint import IMPLICIT, JFB, NONE, PHANTOM, UNROLL
 from deqc.solvers.anderson import ANDERSON
 from deqc.solvers.auto import AUTO, AUTO_LINEAR
 from deqc.solvers.base import Description, Iteration
+from deqc.solvers.cascade import CASCADE
+from deqc.solvers.halley import HALLEY
+from deqc.solvers.levenberg_marquardt import LEVENBERG_MARQUARDT
 from deqc.solvers.linear import GMRES, LINEAR_ANDERSON, LINEAR_PICARD, LU
 from deqc.solvers.newton import NEWTON
 from deqc.solvers.picard import PICARD
+from deqc.solvers.pseudo_transient import PSEUDO_TRANSIENT
+from deqc.solvers.trust_region import TRUST_REGION
 
 __all__ = ["ADJOINTS", "LINEAR_SOLVERS", "SOLVERS", "Description", "Iteration"]
 
@@ -15,6 +20,6 @@ def _table(*methods: Description) -> dict[str, Description]:
     return {method.name: method for method in methods}
 
 
-SOLVERS = _table(AUTO, PICARD, ANDERSON, NEWTON)
+SOLVERS = _table(AUTO, PICARD, ANDERSON, NEWTON, TRUST_REGION, LEVENBERG_MARQUARDT, PSEUDO_TRANSIENT, HALLEY, CASCADE)
 ADJOINTS = _table(IMPLICIT, JFB, PHANTOM, UNROLL, NONE)
 LINEAR_SOLVERS = _table(AUTO_LINEAR, GMRES, LU, LINEAR_PICARD, LINEAR_ANDERSON)

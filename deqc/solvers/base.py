@@ -28,6 +28,23 @@ class Description:
 
 
 @dataclass(frozen=True)
+class Brought:
+    """What a choice of an option brings into a module."""
+
+    constants: Mapping[str, object] = field(default_factory=dict)
+    helpers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Part:
+    """A class of a generated module: its template, its name, and the options that it is written for."""
+
+    template: str
+    class_name: str
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Iteration(Description):
     """A method that goes from iterate to iterate, in the one loop that all of them run in.
 
@@ -44,11 +61,25 @@ class Iteration(Description):
     counts: bool = False  # whether its steps say what they cost; else each is one evaluation of f
     helpers: tuple[str, ...] = ()  # functions of generated modules that its class calls
     constants: Mapping[str, object] = field(default_factory=dict)  # coefficients, written into the module
+    chosen: Mapping[str, Mapping[str, Brought]] = field(default_factory=dict)  # by option and its choice
 
     @property
     def class_name(self) -> str:
         """Its class in generated modules."""
         return "_" + "".join(word.capitalize() for word in self.name.split("_"))
+
+    def parts(self, options: Mapping[str, str]) -> tuple[Part, ...]:
+        """The classes that a module with these options holds."""
+        return (Part(self.name, self.class_name, options),)
+
+    def brought(self, options: Mapping[str, str]) -> Brought:
+        """All that goes into a module where the options are these."""
+        constants, helpers = dict(self.constants), self.helpers
+        for option, choices in self.chosen.items():
+            more = choices.get(options[option], Brought())
+            constants |= more.constants
+            helpers += more.helpers
+        return Brought(constants, helpers)
 
     @property
     def numbers(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from deqc.diagnostics import Problems, Related, Span
 from deqc.ops import STEPS
 from deqc.settings import planned
-from deqc.spec.arguments import kind_of, value
+from deqc.spec.arguments import KINDS, kind_of, value
 from deqc.spec.computations import computation
 from deqc.spec.model import Block, Computation, Literal, Number, Parameter
 from deqc.spec.names import check_name
@@ -59,6 +59,7 @@ def _declared(entry: Entry, constants: Map[str, Number], problems: Problems) -> 
     if isinstance(entry.value, Mapping):
         default = entry.value.get("default")
         type_, description = _text(entry.value.get("type")), _text(entry.value.get("description"))
+        type_ = type_ if type_ in (*KINDS, "value") else None  # another one has been refused
     absent = default is None or (isinstance(default, Scalar) and default.value is None)
     required = absent and not (type_ == "value" and default is not None)
     known = None

@@ -15,13 +15,12 @@ from typing import TypeVar
 
 from deqc.diagnostics import Problems, Severity, Span
 from deqc.ops import STEPS
-from deqc.settings import SECTIONS
 from deqc.spec import methods, sections
 from deqc.spec.blocks import blocks, signatures
 from deqc.spec.dimensions import dimensions
 from deqc.spec.layers import BrokenError, Layers
 from deqc.spec.model import Adjoint, Block, Computation, Initial, Module, Number, Output, Solver, Spec
-from deqc.spec.names import check_class_name, did_you_mean
+from deqc.spec.names import check_class_name
 from deqc.spec.placement import Placement
 from deqc.spec.positions import Positions
 from deqc.spec.reader import Reader
@@ -112,8 +111,7 @@ def _lowerable(root: Mapping, problems: Problems) -> bool:
     """Whether everything that lowering looks at is right."""
     if not problems.errors:
         return True
-    known = {section.name for section in SECTIONS}.union(_APART)
-    apart = [entry for entry in root if did_you_mean(entry.name, known) in _APART]
+    apart = [entry for entry in root if entry.name in _APART]
 
     def inside(span: Span) -> bool:
         return any(entry.key.span <= span and span.end <= entry.value.span.end for entry in apart)
@@ -121,8 +119,12 @@ def _lowerable(root: Mapping, problems: Problems) -> bool:
     # Through an alias, what stands in one section may be used in another.
     shared = any(inside(node.span) for entry in root if entry not in apart for node in walk(entry.value))
     errors = [one for one in problems.found if one.severity is Severity.ERROR]
+    # A section of another name is read as what was meant, or not at all; its name stops nothing.
+    other = [entry.key.span for entry in root]
     # A missing section is told at the first key, whichever that is.
-    return not shared and all(inside(one.span) and one.code != "E021" for one in errors)
+    return not shared and all(
+        (inside(one.span) and one.code != "E021") or (one.code == "E020" and one.span in other) for one in errors
+    )
 
 
 def _reader(root: Mapping, given: Map[str, Number], problems: Problems) -> Reader:
@@ -134,7 +136,9 @@ def _reader(root: Mapping, given: Map[str, Number], problems: Problems) -> Reade
     modules = frozenset(entry.name for entry in _entries(root, "modules")) - STEPS.keys()
     parameters = signatures(root.get("blocks"), constants, modules, problems)
     later = {entry.name for entry in _entries(root, "blocks")} - parameters.keys()  # those that are called like a step
-    return Reader(problems, constants, count, parameters, modules, frozenset(named), frozenset(later))
+    # A constant whose value is refused is declared all the same.
+    unread = frozenset(entry.name for entry in _entries(root, "constants")) - constants.keys()
+    return Reader(problems, constants, count, parameters, modules, frozenset(named), frozenset(later), unread=unread)
 
 
 @dataclass
@@ -153,7 +157,8 @@ def _layers(root: Mapping, reader: Reader) -> _Layers:
     key = root.entry("scales") or root.entry("scale")
     single = root.entry("scales") is None
     several = root.get("scales")
-    certain = isinstance(several, Sequence) and all(isinstance(one, Sequence) for one in several.items)
+    shapes = isinstance(several, Sequence) and all(isinstance(one, Sequence) for one in several.items)
+    certain = shapes and root.entry("scale") is None
     place = root.span if key is None else key.key.span
     layers = Layers(reader, reader.scale_count, single, place, single or certain)
     found = _Layers()

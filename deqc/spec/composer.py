@@ -83,7 +83,7 @@ class Composer:
             hint = "an alias counts as often as it is used" if self._anchors else None
             self._events.stop("E006", span, f"more than {MAX_NODES} values", hint)
 
-    def _node(self, event: yaml.Event, depth: int) -> _Found:
+    def _node(self, event: yaml.Event, depth: int, key: bool = False) -> _Found:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, depth)
         assert isinstance(event, yaml.NodeEvent)
@@ -102,7 +102,7 @@ class Composer:
             found = self._sequence(event, depth)
         else:
             assert isinstance(event, yaml.MappingStartEvent)
-            found = self._mapping(event, depth)
+            found = self._mapping(event, depth, key)
         if name is not None:
             self._anchor(name, found)
         return found
@@ -158,25 +158,30 @@ class Composer:
         span = self._extent(event, item, items)
         return _Found(Sequence(tuple(i.node for i in items), span), span, self._weight - before, _height(items))
 
-    def _mapping(self, event: yaml.MappingStartEvent, depth: int) -> _Found:
+    def _mapping(self, event: yaml.MappingStartEvent, depth: int, is_key: bool) -> _Found:
         before = self._weight
         self._weigh(1, self._events.span(event))
         entries: dict[str, Entry] = {}
         parts: list[_Found] = []
         empty: list[Scalar] = []
+        whole = True
         while not isinstance(item := self._next(), yaml.MappingEndEvent):
-            key = self._node(item, depth + 1)
+            key = self._node(item, depth + 1, key=True)
             value_event = self._next()
             value = self._node(value_event, depth + 1)
             parts += [key, value]
             name = keys.check(key.node, key.span, isinstance(item, yaml.AliasEvent), entries, self._problems)
-            if name is not None:
+            if name is None:
+                twice = isinstance(key.node, Scalar) and str(key.node.value) in entries
+                whole = whole and twice
+            else:
                 entries[str(name.value)] = Entry(name, value.node)
                 if is_empty(value_event):
                     empty.append(name)
-        keys.without_value(empty, entries, bool(event.flow_style), depth, self._problems)
+        if not is_key:  # a mapping as a key is refused whole
+            keys.without_value(empty, entries, bool(event.flow_style), depth, self._problems)
         span = self._extent(event, item, parts)
-        return _Found(Mapping(tuple(entries.values()), span), span, self._weight - before, _height(parts))
+        return _Found(Mapping(tuple(entries.values()), span, whole), span, self._weight - before, _height(parts))
 
     def _extent(self, start: yaml.Event, end: yaml.Event, parts: list[_Found]) -> Span:
         """From the first character of a collection to its closing bracket or, without one, to its last part's end."""

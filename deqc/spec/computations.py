@@ -57,11 +57,16 @@ def _step(node: Node, reader: Reader) -> Step | Reference:
             return _reference(node, reader)
         return _named(node.value, node.span, node.span, None, reader)
     reader.malformed(node, "a step must be a name, `$name` or a mapping of one name to its fields")
-    return _broken(node.span)
+    return _broken(node.span, node.get("as") if isinstance(node, Mapping) else None)
 
 
-def _broken(span: Span) -> Step:
-    """Stands for a step that could not be read, so that the rest of its chain can be checked."""
+def _broken(span: Span, argument: Node | None = None) -> Step:
+    """Stands for a step that could not be read, so that the rest of its chain can be checked.
+
+    A word as its argument may be the name that a misspelt `as` gives.
+    """
+    if isinstance(argument, Scalar) and isinstance(argument.value, str):
+        return Step(BROKEN, {"name": Literal(argument.value, argument.span)}, span, span)
     return Step(BROKEN, {}, span, span)
 
 
@@ -93,7 +98,7 @@ def _named(name: str, span: Span, whole: Span, argument: Node | None, reader: Re
         _unknown(name, span, reader)
     if argument is not None:
         _search(argument, reader)
-    return _broken(whole)
+    return _broken(whole, argument)
 
 
 def _module(name: str, argument: Node | None, reader: Reader) -> dict[str, Argument]:

@@ -10,7 +10,7 @@ from deqc.ops import STEPS
 from deqc.ops.base import Op
 from deqc.spec import availability
 from deqc.spec.names import did_you_mean
-from deqc.spec.places import Path, entry_at, example
+from deqc.spec.places import Path, covered, entry_at, example
 from deqc.spec.tree import Entry, Mapping
 
 # Sizes that other libraries ask for and deqc infers.
@@ -48,10 +48,13 @@ class Keys:
         for entry in self.node:
             if closed and entry.name not in self.allowed:
                 self._unknown(entry)
-        for name in self.missing:
+        for name in self.missing if self.node.whole else ():
             self._missing(name)
 
     def _unknown(self, entry: Entry) -> None:
+        if covered(self.problems, entry.key.span):  # a key without a value: what was meant by it may be anything
+            self.missing = []
+            return
         if availability.is_planned_key(self.path, entry.name, self.op is not None):
             if not availability.follows_from_method(self.root, self.path):
                 self.problems.add("E025", entry.key.span, availability.not_available(entry.name))
@@ -69,8 +72,7 @@ class Keys:
         if near == "atol" and name.startswith("tol") and self.owner == "linear_solver":
             near = "rtol"  # what a single tolerance of a linear solver means
         if near is not None:
-            provided = "scale" if self.path == () and near == "scales" else near
-            self.missing = [one for one in self.missing if one != provided]
+            self.missing = [one for one in self.missing if one != near]
             return f"did you mean '{near}'?"
         if self.allowed == ["each"]:
             self.missing = []

@@ -11,6 +11,7 @@ from deqc.diagnostics import Problems, Related
 from deqc.ops import STEPS
 from deqc.spec import availability
 from deqc.spec.expected_keys import Keys
+from deqc.spec.names import did_you_mean
 from deqc.spec.places import Path, covered, entry_at, example, node_at, shown
 from deqc.spec.tree import Mapping, Node, Scalar, Sequence
 from deqc.spec.value_hints import of_linear_solver, value_hint
@@ -89,6 +90,8 @@ class _Reporter:
             return
         choices = [word for word in finding.rule if isinstance(word, str)] if finding.keyword == "enum" else []
         hint = value_hint(self._root, finding.path, node, message, choices)
+        if hint is None and choices and choices[0] not in message:
+            hint = f"one of {', '.join(choices)}"
         self._problems.add(_CODES.get(finding.keyword, "E022"), node.span, f"{message}, found {shown(node)}", hint=hint)
 
     def _refused(self, finding: Finding, node: Node) -> None:
@@ -113,7 +116,14 @@ class _Reporter:
 
     def _several_names(self, node: Mapping) -> None:
         first, *others = node
+        place = others[0]
+        known = [entry for entry in node if entry.name in STEPS or self._is_block(entry.name)]
+        strange = [entry for entry in node if entry not in known]
+        if len(known) == 1:  # what is beside it is the mistake, on either side
+            place = strange[0]
         hint = "write each step as an entry of its own in the list"
+        if len(known) == 1 and did_you_mean(place.name, STEPS) is None:
+            hint = f"'{place.name}' is neither a step nor a field of '{known[0].name}': remove it"
         op = STEPS.get(first.name)
         if op is not None and {entry.name for entry in others} <= {field.name for field in op.fields}:
             if isinstance(first.value, Scalar) and first.value.value is None:
@@ -122,7 +132,11 @@ class _Reporter:
                 inside = [name for name in (op.principal, *(entry.name for entry in others)) if name is not None]
                 hint = f"write the fields inside: {example(first.name, inside)}"
         names = ", ".join(f"'{entry.name}'" for entry in node)
-        self._problems.add("E029", others[0].key.span, f"a step has one name, found {names}", hint=hint)
+        self._problems.add("E029", place.key.span, f"a step has one name, found {names}", hint=hint)
+
+    def _is_block(self, name: str) -> bool:
+        section = self._root.get("blocks")
+        return isinstance(section, Mapping) and section.entry(name) is not None
 
     def keys(self, path: Path, findings: list[Finding]) -> None:
         """The diagnostics of what is unknown or missing in one mapping."""

@@ -20,12 +20,19 @@ _PARAMS: Final = 3  # how deep the parameters of a block stand: blocks, the bloc
 def check(key: Node, span: Span, alias: bool, entries: MutableMapping[str, Entry], problems: Problems) -> Scalar | None:
     """The key, if an entry can be kept under it; None after a diagnostic."""
     if not isinstance(key, Scalar) or alias:
-        hint = 'an expression is written in quotes: "${…}"' if isinstance(key, Mapping) else None
+        hint = None
+        if isinstance(key, Mapping):
+            read = key.entries[0].name if len(key.entries) == 1 else "…"
+            hint = f'an expression is written in quotes: "${{{read}}}"'
         problems.add("E009", span, "a key is a text, nothing else", hint=hint)
         return None
     name = key.value
     if not isinstance(name, str):
         hint = f"write '{key.text}' in quotes" if key.text else "write a key before the ':'"
+        if isinstance(name, (int, float)) and not isinstance(name, bool):
+            hint = "keys are words; where a list is meant, write each entry after a dash: `- …`"
+            if entries and _in_thousands(entries, key):
+                hint = "a number is written without ',' inside"
         problems.add("E009", span, f"a key is a text, not {key.text or 'nothing'}", hint=hint)
         return None
     if name == "<<":
@@ -37,6 +44,13 @@ def check(key: Node, span: Span, alias: bool, entries: MutableMapping[str, Entry
         problems.add("E010", span, f"the key {name!r} is given twice", related=related)
         return None
     return key
+
+
+def _in_thousands(entries: MutableMapping[str, Entry], key: Scalar) -> bool:
+    """Whether the key is what a comma has cut off the number before it: `out: 1,024`."""
+    before = list(entries.values())[-1].value
+    end, start = (before.span.end_line, before.span.end_column), (key.span.line, key.span.column - 1)
+    return isinstance(before, Scalar) and type(before.value) is int and key.text.isdigit() and end == start
 
 
 def without_value(
@@ -67,7 +81,9 @@ def _hint(key: str, written: list[str], flow: bool, depth: int) -> str:
         return f"write a space after the colon: `{name}: {rest}`"
     fields = op is not None and any(one.required for one in op.fields)
     if flow and depth > 0 and not fields and key not in _FIELDS:
-        return f"a step without fields is written without braces: `{key}`"
+        if op is not None or not key.isidentifier():
+            return f"a step without fields is written without braces: `{key}`"
+        return f'a step without fields is written without braces: `{key}`; a number is read as "${{{key}}}"'
     first = STEPS.get(written[0])
     if op is not None and first is not None and first is not op and key not in [one.name for one in first.fields]:
         return f"two steps in one mapping: write each as an entry of its own, `- {written[0]}: …` and `- {key}`"

@@ -51,7 +51,7 @@ _GENERATED: Final = _words(
     """
     self z z0 depth output target torch nn math warnings enum
     f F equilibrium fixed_point pack unpack cast Any int range tuple super Weights Encoded Linearization Output Modules
-    eval exec compile open globals
+    Tensor State eval exec compile open globals
     """
 )
 # Arguments of the functions of a generated module, which read sizes under the names of dimensions.
@@ -61,7 +61,7 @@ CLASS_NAMES: Final = _words(
     """
     ADJOINT_ATOL ADJOINT_DAMPING ADJOINT_HISTORY ADJOINT_RIDGE ADJOINT_RTOL ADJOINT_STEPS ATOL DAMPING HISTORY MAX_STEPS
     PHANTOM_DAMPING PHANTOM_STEPS RIDGE RTOL
-    Callable ClassVar DeepEquilibriumSolution Map NamedTuple Record Solution State Status Tensor Test TypeAlias
+    Callable ClassVar DeepEquilibriumSolution Map NamedTuple Record Solution Status Test TypeAlias
     dataclass enum jacobian jvp linearize math pullback vjp warnings
     all any bool bytes callable classmethod complex dict enumerate filter float frozenset getattr hasattr id isinstance
     issubclass iter len list map max min next object open print property repr reversed round set setattr slice sorted

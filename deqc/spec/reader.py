@@ -26,6 +26,7 @@ class Reader:
     values: frozenset[str] = frozenset()  # inputs and encoder values
     unavailable: frozenset[str] = frozenset()  # names from sections that deqc does not offer yet
     dimensions: frozenset[str] = frozenset()  # names in the shapes of inputs
+    unread: frozenset[str] = frozenset()  # constants whose value has been refused
 
     def malformed(self, node: Node, message: str, code: str = "E022", hint: str | None = None) -> None:
         """Reports what the schema could not know; nothing where it has spoken already."""
@@ -35,7 +36,7 @@ class Reader:
     def expression(self, node: Scalar) -> Number | Expression | None:
         """A scalar `${…}`: a number if it reads constants only, else an expression; None after a diagnostic."""
         parsed = parse(str(node.value), node.span, self.problems, offset=0 if node.plain else 1)
-        if parsed is None:
+        if parsed is None or parsed.free_names() & self.unread:
             return None
         if parsed.free_names() <= self.constants.keys() | {"scales.count"}:
             return evaluate(parsed, {**self.constants, "scales": {"count": self.scale_count}}, self.problems)

@@ -164,9 +164,11 @@ class Checker:
 
     def _named(self, step: Step, scope: Scope) -> Scope:
         """The scope after the step: `as` adds a name."""
-        given = step.arguments.get("name") if step.name == "as" else None
+        given = step.arguments.get("name") if step.name in ("as", BROKEN) else None
         if not isinstance(given, Literal) or not isinstance(given.value, str):
             return scope
+        if step.name == BROKEN:  # what may be a misspelt `as` may name what is read further on
+            return scope if given.value in scope.values else scope.with_values({given.value: given.span})
         if not check_name(given.value, given.span, "a value", self.problems):
             return scope
         taken = scope.values.get(given.value)

@@ -48,6 +48,7 @@ class Mapping:
 
     entries: tuple[Entry, ...]
     span: Span
+    whole: bool = True  # False where a key was refused: what is missing may stand under it
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries)

@@ -121,6 +121,13 @@ def test_json() -> None:
     assert document["old"]["sha256"] != document["new"]["sha256"]
 
 
+def test_a_wrong_spec_is_told_in_the_format_asked_for() -> None:
+    Path("new.yaml").write_text(OLD.replace("- tanh", "- tahn"))
+    (found,) = json.loads(call("old.yaml", "new.yaml", "--format", "json", status=1).stdout)
+    assert (found["file"], found["code"]) == ("new.yaml", "E042")
+    assert "new.yaml:11:5: error[E042]" in call("old.yaml", "new.yaml", status=1).stderr
+
+
 def test_another_scale() -> None:
     examples = Path(__file__).resolve().parents[2] / "examples/specs"
     text = (examples / "multiscale.yaml").read_text(encoding="utf-8")

@@ -104,6 +104,23 @@ def test_files(tmp_path: Path) -> None:
     assert "stays as it is" in call(MULTISCALE, "-o", file, status=2).stderr
 
 
+def test_the_name_of_the_file_says_what_it_holds(tmp_path: Path) -> None:
+    call(MULTISCALE, "-o", tmp_path / "model.md")
+    lines = (tmp_path / "model.md").read_text().splitlines(keepends=True)
+    assert (lines[0], lines[-1]) == ("```mermaid\n", "```\n")
+    assert "".join(lines[1:-1]) == call(MULTISCALE, "--format", "mermaid").stdout
+    assert "is up to date" in call(MULTISCALE, "-o", tmp_path / "model.md").stdout
+    for name, form, words in (
+        ("m.png", None, "must end in .svg or .mmd or .md"),
+        ("m", None, "must end in .svg or .mmd or .md"),
+        ("m.svg", "mermaid", "must end in .mmd or .md"),
+        ("m.mmd", "svg", "must end in .svg:"),
+    ):
+        option = [] if form is None else ["--format", form]
+        assert words in " ".join(call(MULTISCALE, "-o", tmp_path / name, *option, status=2).stderr.split())
+        assert not (tmp_path / name).exists()
+
+
 def test_a_wrong_spec(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text("deqc: 1\n")
     call(tmp_path / "m.yaml", status=1)

@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 import deqc as package
 from deqc.cli.init import KINDS
 from deqc.cli.main import deqc
-from deqc.compiler import check_text, compile_text
+from deqc.compiler import compile_text
+from deqc.front import check_text
 from deqc.layout import format_text
 
 

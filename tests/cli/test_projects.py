@@ -107,7 +107,8 @@ def test_the_nearest_configuration_counts_and_one_can_be_named(project: Path) ->
         ('specs = "a.yaml"', "E094", 1, "specs must be a list of files"),
         ('output = "../elsewhere"', "E094", 1, "a folder inside the project"),
         ('output = "/tmp"', "E094", 1, "a folder inside the project"),
-        ("constants = {width = 'a'}", "E094", 1, "a table of numbers"),
+        ("constants = {depth = 2, width = 'a'}", "E094", 25, "a constant must be a number"),
+        ("constants = 3", "E094", 1, "a table of numbers"),
         ('  format = "xml"', "E094", 3, "one of text, json, github, sarif"),
         ("output = ", "E092", 10, "invalid value"),
     ],
@@ -330,6 +331,66 @@ def test_every_command_has_the_constants_of_the_configuration(project: Path) -> 
     Path("deqc.toml").write_text('disable = ["hoist"]\n[constants]\nwidth = 11\n')
     shown = call("explain", "specs/deep/wide.yml").stdout
     assert "(B, 11)" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        ("[constants]\n# width = 1\ncount = 1\nwidth = 6\n", 4, 1),
+        ("constants = {count = 1, width=6}\n", 1, 25),
+        ('constants.count = 1\nconstants."width" = 6\n', 2, 12),
+    ],
+)
+def test_a_constant_that_no_spec_declares_is_told_at_its_line(project: Path, text: str, line: int, column: int) -> None:
+    Path("specs/tiny.yaml").write_text(GOOD.replace("input", "constants: {count: 2}\ninput"))
+    Path("deqc.toml").write_text('specs = ["specs/*.yaml"]\n' + text)
+    told = f"deqc.toml:{line + 1}:{column}: warning[N107]: no spec declares the constant 'width'"
+    Path("specs/data.yaml").unlink()
+    for command in ("check", "compile"):
+        printed = call(command).stderr
+        assert told in printed
+        assert "declared: count" in printed
+        assert "'count'" not in printed
+        assert told in call(command, "specs/tiny.yaml").stderr
+        assert "N107" not in call(command, "specs/tiny.yaml", "-q").stderr
+    assert "N107" not in call("check", "specs/deep/wide.yml").stderr  # one of this call declares it
+    Path("deqc.toml").write_text('specs = ["specs"]\n' + text)
+    assert call("check", "specs/tiny.yaml").output == ""  # one of the configuration does
+    Path("specs/deep/wide.yml").write_text(WIDE.replace("width", "wide"))
+    assert "did you mean 'wide'?" in call("check").stderr
+    Path("specs/deep/wide.yml").write_text("deqc: 1\n: [")
+    assert "N107" not in call("check", status=1).stderr  # who knows what it declares
+    found = json.loads(call("check", "specs/tiny.yaml", "--format", "json").stdout)
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("value", "code"), [("1.5", "E033"), ("0", "E023"), ("nan", "E033"), ("inf", "E033"), (str(2**60), "E033")]
+)
+def test_a_wrong_constant_of_the_configuration_is_told_with_its_line(project: Path, value: str, code: str) -> None:
+    Path("deqc.toml").write_text(f"[constants]\ndrop = 0.2\nwidth = {value}\n")
+    for command in ("check", "compile", "explain"):
+        printed = call(command, "specs/deep/wide.yml", status=1).stderr
+        assert f"error[{code}]" in printed
+        assert "deqc.toml:3:1: note: 'width' is set to" in printed
+        assert f"width = {value}" in printed  # the excerpt
+        assert "deqc.toml:2" not in printed
+        assert "deqc.toml" not in call(command, "specs/deep/wide.yml", "--set", "width=0", status=1).stderr
+    (found, *_) = json.loads(call("check", "specs/deep/wide.yml", "--format", "json", status=1).stdout)
+    assert (found["related"][-1]["file"], found["related"][-1]["line"]) == ("deqc.toml", 3)
+
+
+def test_a_mistake_of_the_spec_names_no_line_of_the_configuration(project: Path) -> None:
+    Path("deqc.toml").write_text("[constants]\nwidth = 6\n")
+    Path("specs/deep/wide.yml").write_text(WIDE.replace("tanh", "tahn"))
+    assert "deqc.toml" not in call("check", "specs/deep/wide.yml", status=1).stderr
+
+
+def test_a_wrong_configuration_is_told_in_the_format_asked_for(project: Path) -> None:
+    Path("deqc.toml").write_text("spec = 1\n")
+    for command in ("check", "compile", "explain"):
+        (found,) = json.loads(call(command, "specs/tiny.yaml", "--format", "json", status=1).stdout)
+        assert (found["code"], found["file"]) == ("E093", "deqc.toml")
 
 
 def test_settings_of_the_call_are_shown_as_such(project: Path) -> None:

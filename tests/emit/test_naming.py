@@ -13,9 +13,10 @@ import pytest
 import torch
 
 from deqc import reference
-from deqc.compiler import Compilation, check_text, compile_text
+from deqc.compiler import Compilation, compile_text
 from deqc.diagnostics import Diagnostic, Severity
 from deqc.emit.naming import Namer, field_names
+from deqc.front import check_text
 from deqc.ir.graph import Program
 from deqc.loading import import_source
 from deqc.passes import optimise

@@ -111,6 +111,23 @@ def test_gradients_of_parameters_and_input(row: Row) -> None:
 
 
 @rows
+def test_third_derivatives(row: Row) -> None:
+    """Torch's own rules are not taken on trust: those of the code against those of the meaning."""
+    case = compiled(row, frozenset())
+
+    def third(f: Callable[[Tensor], Tensor]) -> Tensor:
+        z = case.state().requires_grad_()
+        g = f(z).sin().sum()
+        for _ in range(3):
+            (g,) = torch.autograd.grad(g.square().sum(), z, create_graph=True)
+        return g
+
+    w = case.weights()
+    expected = third(case.meaning)
+    assert gap(third(lambda z: case.module.f(z, w)), expected) < CLOSE * max(1.0, float(expected.detach().abs().amax()))
+
+
+@rows
 @passes
 def test_jacobian(row: Row, disabled: frozenset[str]) -> None:
     case = compiled(row, disabled)

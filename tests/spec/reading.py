@@ -7,6 +7,7 @@ from textwrap import dedent, indent
 from deqc.diagnostics import Diagnostic, Problems
 from deqc.spec.build import build
 from deqc.spec.loader import load
+from deqc.spec.meant import sections_as_meant
 from deqc.spec.model import Computation, Reference, Spec, Step
 from deqc.spec.validate import validate
 
@@ -27,7 +28,7 @@ def several(main: str, more: str = "") -> str:
 def read(text: str) -> tuple[Spec | None, tuple[Diagnostic, ...]]:
     """The spec and everything that was found."""
     problems = Problems()
-    tree = load(text, "m.yaml")
+    tree = sections_as_meant(load(text, "m.yaml"), problems)
     validate(tree, problems)
     spec = build(tree, problems)
     assert spec is not None or problems.errors

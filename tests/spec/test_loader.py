@@ -188,7 +188,7 @@ def test_mistakes(text: str, expected: list[str]) -> None:
         ("a:\n\tb: 1", "YAML is indented with spaces"),
         ("head:\nsolver: newton", "write a value after the colon, or remove the key"),
         ("a:\n  b: 1\n  c:", "write a value after the colon"),
-        ("1: a", "write '1' in quotes"),
+        ("1: a", "keys are words; where a list is meant, write each entry after a dash: `- …`"),
     ],
 )
 def test_hints(text: str, hint: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deqc.diagnostics import Problems
+from deqc.solvers import SOLVERS
 from deqc.spec.loader import load
 from deqc.spec.tree import Mapping, Scalar
 from deqc.spec.validate import validate
@@ -209,7 +210,7 @@ def test_what_is_not_available_is_not_called_unknown(text: str, name: str) -> No
 
 def test_what_is_available_instead() -> None:
     message = only(single("[tanh]", "solver: tsit5")).message
-    assert message.endswith("; available: auto, picard, anderson, newton")
+    assert message.endswith(f"; available: {', '.join(SOLVERS)}")
 
 
 def test_a_step_is_no_name_of_an_output() -> None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from deqc.fields import Field
 from deqc.settings import LINEAR, SOLVER, TERMINATION
 from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description
 from deqc.spec.schema.leaves import Schema, by_type, described, field, leaf, listed
+
+LISTED: Final = 8  # methods at most, that a message names one by one
 
 
 def solver(text: str) -> Schema:
@@ -53,7 +56,8 @@ def _section(fields: Schema) -> Schema:
 
 def _method(owner: str, table: Mapping[str, Description], default: str) -> Schema:
     text = "The method. " + " ".join(f"`{one.name}`: {one.summary}" for one in table.values())
-    return described(leaf(f"{owner}.method", listed(table), enum=list(table)), text, default, tuple(table))
+    expected = listed(table) if len(table) <= LISTED else f"the name of a method, such as '{default}'"
+    return described(leaf(f"{owner}.method", expected, enum=list(table)), text, default, tuple(table))
 
 
 def _termination() -> Schema:

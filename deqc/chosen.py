@@ -1,0 +1,61 @@
+"""The solver and the adjoint that were chosen, as the templates print them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from deqc.emit.plan import AdjointPlan, SolverPlan
+from deqc.ops.code import literal
+from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Iteration
+from deqc.spec.model import Adjoint, Solver
+
+
+def solver_plan(solver: Solver) -> SolverPlan:
+    """The solver as the templates print it."""
+    iteration = SOLVERS[solver.method.name]
+    assert isinstance(iteration, Iteration)  # it is no `auto` any more
+    return SolverPlan(
+        method=solver.method.name,
+        atol=_number(solver.atol),
+        rtol=_number(solver.rtol),
+        max_steps=_number(solver.max_steps),
+        mode=solver.mode,
+        norm=solver.norm,
+        coupling=solver.coupling,
+        on_failure=solver.on_failure,
+        options=_texts(solver.method.options),
+        iteration=iteration,
+    )
+
+
+def adjoint_plan(adjoint: Adjoint) -> AdjointPlan:
+    """The adjoint as the templates print it."""
+    linear = adjoint.linear_solver
+    description = LINEAR_SOLVERS[linear.name] if linear else None
+    options = dict(linear.options) if linear else {}
+    shared = {name: _number(options.pop(name, None) or 0.0) for name in ("rtol", "atol")}
+    max_steps = options.pop("max_steps", None)
+    return AdjointPlan(
+        method=adjoint.method.name,
+        options=_texts(adjoint.method.options),
+        linear_solver=linear.name if linear else None,
+        max_steps=_number(max_steps or 0),
+        linear_options=_texts(options),
+        iteration=description if isinstance(description, Iteration) else None,
+        **shared,
+    )
+
+
+def _texts(options: Mapping[str, object]) -> dict[str, str]:
+    """Options as templates read them: numbers as literals, words as they are."""
+    return {name: value if isinstance(value, str) else _number(value) for name, value in options.items()}
+
+
+def _number(value: object) -> str:
+    """A literal, small floats as people write them: 1e-3."""
+    text = literal(value).text
+    if isinstance(value, float) and 0 < abs(value) < 0.01:
+        mantissa, _, exponent = f"{value:e}".partition("e")
+        short = f"{float(mantissa):g}e{int(exponent)}"
+        return short if float(short) == value else text
+    return text
