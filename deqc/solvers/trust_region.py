@@ -41,9 +41,9 @@ TRUST_REGION = Iteration(
             "by the length of the step (nlsolve, nocedal_wright), by a smooth function of the ratio (hei, 2003), with "
             "the gradient (yuan, 2000), with the residual (fan, 2006), or by the ratio seen from the new point "
             "(bastin, 2010).",
-            default="simple",
+            default="nlsolve",
             choices=tuple(RADIUS),
-            examples=("simple", "nlsolve"),
+            examples=("nlsolve", "bastin"),
         ),
     ),
     title="dogleg steps in a trust region",

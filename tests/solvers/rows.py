@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType, ModuleType
 
 from deqc.solvers import SOLVERS, Iteration
+from deqc.solvers.trust_region import RADIUS
 from tests.solvers.modules import module
 
 ALL = "contractive near_one rotating expansive stiff"  # of tests.solvers.linear: a Newton-type method solves them all
@@ -47,4 +48,11 @@ ROWS = (
     Row("picard", "contractive near_one rotating"),
     Row("anderson", "contractive near_one rotating", {"ridge": 1e-10}),
     Row("newton", ALL),
+    Row("newton", ALL, {"line_search": "backtracking"}),
+    *(Row("trust_region", ALL, {"radius": radius}) for radius in RADIUS),
+    Row("levenberg_marquardt", ALL),
+    Row("levenberg_marquardt", ALL, {"geodesic": True}),
+    Row("pseudo_transient", FLOWS),
+    Row("halley", ALL),
+    Row("cascade", ALL),
 )
