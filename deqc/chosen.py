@@ -19,12 +19,15 @@ def solver_plan(solver: Solver) -> SolverPlan:
         atol=_number(solver.atol),
         rtol=_number(solver.rtol),
         max_steps=_number(solver.max_steps),
-        mode=solver.mode,
+        mode=solver.test,
         norm=solver.norm,
         coupling=solver.coupling,
         on_failure=solver.on_failure,
         options=_texts(solver.method.options),
         iteration=iteration,
+        watch=_texts(solver.watch),
+        best=solver.best,
+        trace=solver.trace,
     )
 
 

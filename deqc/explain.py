@@ -144,11 +144,11 @@ def _passes(compilation: Compilation) -> list[str]:
 def _notes(compilation: Compilation) -> Iterator[str]:
     """What a reader may not expect: settings that are not used, approximations, tolerances that depend on the loss."""
     solver, adjoint = compilation.solver, compilation.adjoint
-    if solver.mode in ("abs_norm", "abs") and "rtol" in solver.method.written:
+    if solver.test in ("abs_norm", "abs") and "rtol" in solver.method.written:
         linear = adjoint.linear_solver
         also = " but as the default of the adjoint's" if linear is not None and "rtol" not in linear.written else ""
         yield f"rtol {solver.rtol:g} is not used by the stop test {solver.mode}{also}"
-    if solver.mode in ("rel_norm", "rel") and "atol" in solver.method.written:
+    if solver.test in ("rel_norm", "rel") and "atol" in solver.method.written:
         yield f"atol {solver.atol:g} is not used by the stop test {solver.mode}"
     if adjoint.linear_solver is not None and adjoint.linear_solver.options.get("atol"):
         yield "the linear solver's atol makes the gradient depend on the scale of the loss; rtol alone does not"

@@ -16,7 +16,10 @@ LANGUAGE: Final = 1  # the version of the language, the value of `deqc:`
 MOST_SCALES: Final = 64  # the matrix of mapping layers has the square of it
 
 NORMS: Final = ("max", "l2", "rms")
-MODES: Final = ("abs_norm", "rel_norm", "norm", "abs", "rel")
+MODES: Final = (
+    *("abs_norm", "rel_norm", "norm", "abs", "rel"),
+    *("abs_norm_safe", "rel_norm_safe", "abs_norm_safe_best", "rel_norm_safe_best"),
+)
 KINDS: Final = ("deq",)
 
 SOLVER: Final = (
@@ -61,6 +64,13 @@ SOLVER: Final = (
         default="warn",
         choices=("ignore", "warn", "raise"),
     ),
+    Field(
+        "trace",
+        Kind.BOOL,
+        "Whether the record keeps the norm of the residual at the start and after every step, nan behind a sample's "
+        "last.",
+        default=False,
+    ),
 )
 
 TERMINATION: Final = (
@@ -68,7 +78,8 @@ TERMINATION: Final = (
         "mode",
         Kind.CHOICE,
         "When a sample has converged, with r = f(z) - z: abs_norm |r| <= atol; rel_norm |r| <= rtol |f(z)|; norm "
-        "either of the two; abs and rel the same for each entry by itself.",
+        "either of the two; abs and rel the same for each entry by itself. The safe modes also give up on a sample "
+        "that stalls or diverges; the best ones return the iterate with the least residual, not the last.",
         default="abs_norm",
         choices=MODES,
     ),
@@ -78,6 +89,51 @@ TERMINATION: Final = (
         "The norm over the state of one sample: the largest entry (max), Euclidean (l2) or root mean square (rms).",
         default="max",
         choices=NORMS,
+    ),
+)
+
+# What the safe modes give up on; of the other modes none has them.
+WATCH: Final = (
+    Field(
+        "divergence",
+        Kind.NUMBER,
+        "A sample diverges where its residual has grown by this factor since the start.",
+        default=1e6,
+        exclusive_minimum=1,
+        examples=(1e6, 1e3),
+    ),
+    Field(
+        "patience_steps",
+        Kind.INT,
+        "A sample stalls where its residual, close to the tolerance, has not moved over so many steps.",
+        default=100,
+        minimum=2,
+        maximum=1000,
+        examples=(100, 30),
+    ),
+    Field(
+        "patience_factor",
+        Kind.NUMBER,
+        "How many tolerances are close.",
+        default=3.0,
+        minimum=1,
+        examples=(3.0,),
+    ),
+    Field(
+        "spread",
+        Kind.NUMBER,
+        "A residual has not moved where its largest value is below so many times its least.",
+        default=1.3,
+        exclusive_minimum=1,
+        examples=(1.3,),
+    ),
+    Field(
+        "stalled_steps",
+        Kind.INT,
+        "A sample stalls after so many steps in a row that are shorter than the tolerance (l2).",
+        default=32,
+        minimum=1,
+        examples=(32,),
     ),
 )
 
@@ -245,7 +301,7 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
         """
     ),
     "solver.option": _words("eval mask record steady_state alpha linear_solver"),
-    "termination": _words("rel_norm_safe abs_norm_safe rel_norm_safe_best abs_norm_safe_best"),
+    "termination": _words(""),
     "adjoint": _words("shine reversible gauss backsolve discrete"),
     "adjoint.option": _words("assume"),
     "linear_solver": _words("neumann broyden limited_memory_broyden bicgstab cg forward_backward peaceman_rachford"),

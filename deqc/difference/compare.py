@@ -148,9 +148,10 @@ def _solver(compilation: Compilation) -> dict[str, Any]:
         "atol": solver.atol,
         "rtol": solver.rtol,
         "max_steps": solver.max_steps,
-        "termination": {"mode": solver.mode, "norm": solver.norm},
+        "termination": {"mode": solver.mode, "norm": solver.norm, **solver.watch},
         "coupling": solver.coupling,
         "on_failure": solver.on_failure,
+        "trace": solver.trace,
     }
 
 

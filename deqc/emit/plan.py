@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deqc.solvers import Iteration
 
@@ -84,6 +84,9 @@ class SolverPlan:
     on_failure: str  # ignore | warn | raise
     options: dict[str, str]  # of the method; choices as they are written
     iteration: Iteration
+    watch: dict[str, str] = field(default_factory=dict)  # what a safe mode gives up on
+    best: bool = False  # whether the best iterate is returned, not the last
+    trace: bool = False
 
 
 @dataclass(frozen=True)

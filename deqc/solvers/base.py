@@ -68,6 +68,12 @@ class Iteration(Description):
         """Its class in generated modules."""
         return "_" + "".join(word.capitalize() for word in self.name.split("_"))
 
+    @property
+    def constant_names(self) -> tuple[str, ...]:
+        """All coefficients that it may bring."""
+        brought = (one for choices in self.chosen.values() for one in choices.values())
+        return (*self.constants, *(name for one in brought for name in one.constants))
+
     def parts(self, options: Mapping[str, str]) -> tuple[Part, ...]:
         """The classes that a module with these options holds."""
         return (Part(self.name, self.class_name, options),)

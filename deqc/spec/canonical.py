@@ -98,9 +98,14 @@ def document(spec: Spec) -> dict[str, Any]:
             "atol": spec.solver.atol,
             "rtol": spec.solver.rtol,
             "max_steps": spec.solver.max_steps,
-            "termination": [spec.solver.mode, spec.solver.norm],
+            "termination": [
+                spec.solver.mode,
+                spec.solver.norm,
+                *([dict(spec.solver.watch)] if spec.solver.safe else []),
+            ],
             "coupling": spec.solver.coupling,
             "on_failure": spec.solver.on_failure,
+            **({"trace": True} if spec.solver.trace else {}),
         },
         "adjoint": {
             **_method(spec.adjoint.method),

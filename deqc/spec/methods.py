@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from deqc.diagnostics import Problems, Span
 from deqc.fields import Field, Kind
-from deqc.settings import LINEAR, SOLVER, TERMINATION
+from deqc.settings import LINEAR, SOLVER, TERMINATION, WATCH
 from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description
 from deqc.spec.bounds import alternatives, conform
 from deqc.spec.model import Adjoint, Method, Number, Solver
@@ -33,6 +33,7 @@ def solver(node: Node | None, problems: Problems) -> Solver | None:
         termination |= {
             name: _scalar(value) for name, (value, _) in _written(stop, "mode").items() if name in termination
         }
+    watch = _watch(str(termination["mode"]), written, problems)
     if problems.errors or own is None:
         return None
     return Solver(
@@ -44,7 +45,23 @@ def solver(node: Node | None, problems: Problems) -> Solver | None:
         norm=str(termination["norm"]),
         coupling=str(shared["coupling"]),
         on_failure=str(shared["on_failure"]),
+        trace=bool(shared["trace"]),
+        watch=watch,
     )
+
+
+def _watch(mode: str, written: Map[str, tuple[Node, Span]], problems: Problems) -> dict[str, Number]:
+    """What a safe mode gives up on; that it is written beside another mode is a diagnostic."""
+    fields = {one.name: one for one in WATCH}
+    stop = _written(written["termination"][0], "mode") if "termination" in written else {}
+    chosen = {name: _number(one.default) for name, one in fields.items()} if "_safe" in mode else {}
+    for name, (node, span) in stop.items():
+        if name in chosen and isinstance(value := _scalar(node), (int, float)):
+            chosen[name] = float(value) if fields[name].kind is Kind.NUMBER else value
+        elif name in fields and not chosen:
+            message = f"'{name}' is an option of the safe modes, not of {mode}"
+            problems.add("E080", span, message, hint=f"remove it, or write `mode: {mode}_safe`")
+    return chosen
 
 
 def adjoint(node: Node | None, rtol: float, problems: Problems) -> Adjoint | None:

@@ -182,6 +182,23 @@ class Solver:
     norm: str
     coupling: str
     on_failure: str
+    trace: bool
+    watch: Mapping[str, Number]  # what the safe modes give up on; empty for the others
+
+    @property
+    def safe(self) -> bool:
+        """Whether samples that stall or diverge are given up."""
+        return "_safe" in self.mode
+
+    @property
+    def best(self) -> bool:
+        """Whether the best iterate is returned, not the last."""
+        return self.mode.endswith("_best")
+
+    @property
+    def test(self) -> str:
+        """The mode's stop test."""
+        return self.mode.partition("_safe")[0]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from typing import Final
 
 from deqc.diagnostics import Problems, Span
 from deqc.ops import STEPS
-from deqc.settings import planned
+from deqc.settings import WATCH, planned
+from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Iteration
 from deqc.spec.aliases import meant
 from deqc.types import BATCH
 
@@ -59,8 +60,7 @@ DIMENSION_NAMES: Final = _words("u w m at vjp linearize pullback jacobian")
 # What a generated module reads or defines beside its class: its class cannot be called so.
 CLASS_NAMES: Final = _words(
     """
-    ADJOINT_ATOL ADJOINT_DAMPING ADJOINT_HISTORY ADJOINT_RIDGE ADJOINT_RTOL ADJOINT_STEPS ATOL DAMPING HISTORY MAX_STEPS
-    PHANTOM_DAMPING PHANTOM_STEPS RIDGE RTOL
+    ADJOINT_ATOL ADJOINT_RTOL ADJOINT_STEPS ATOL MAX_STEPS PHANTOM_DAMPING PHANTOM_STEPS RTOL
     Callable ClassVar DeepEquilibriumSolution Map NamedTuple Record Solution Status Test TypeAlias
     dataclass enum jacobian jvp linearize math pullback vjp warnings
     all any bool bytes callable classmethod complex dict enumerate filter float frozenset getattr hasattr id isinstance
@@ -69,7 +69,13 @@ CLASS_NAMES: Final = _words(
     ArithmeticError AssertionError AttributeError BaseException Exception IndexError KeyError NotImplementedError
     OverflowError RuntimeError RuntimeWarning StopIteration TypeError UserWarning ValueError Warning ZeroDivisionError
     """
-)
+) | {
+    name.upper()
+    for method in (*SOLVERS.values(), *LINEAR_SOLVERS.values())
+    if isinstance(method, Iteration)
+    for option in (*method.numbers, *method.constant_names, *(field.name for field in WATCH))
+    for name in (option, f"adjoint_{option}")
+}
 # Modules that Python, torch and what stands around them import: a model's file may not hide one where it is imported.
 FILE_NAMES: Final = _PYTHON_MODULES | frozenset(word.lower() for word in _PYTHON)
 # What nn.Module, nn.ModuleList and nn.ModuleDict own: no submodule can be called so.

@@ -448,7 +448,8 @@ def _iterate(f: Map, z0: Tensor, solver: _Solver, test: Test, max_steps: int) ->
     status = torch.where(norm < math.inf, torch.where(small, 0, -1), 4)
     zero = torch.zeros_like(status)
     counts = zero + 1 + solver.starting, zero.clone(), _most(zero) + 1 + solver.starting
-    state: tuple[Any, ...] = z0.clone(), fz, norm, norm.clone(), zero, status, *counts, *solver.init(f, z0, fz)
+    state: tuple[Any, ...] = z0.clone(), fz, norm, norm.clone(), zero, status
+    state = *state, *counts, *solver.init(f, z0, fz)
     if torch.compiler.is_compiling():
         state = cast(Any, torch.while_loop)(running, body, state)
     else:

@@ -387,7 +387,8 @@ def _iterate(f: Map, z0: Tensor, solver: _Solver, test: Test, max_steps: int) ->
     norm, small = test(fz - z0, fz)
     status = torch.where(norm < math.inf, torch.where(small, 0, -1), 4)
     zero = torch.zeros_like(status)
-    state: tuple[Any, ...] = z0.clone(), fz, norm, norm.clone(), zero, status, *solver.init(f, z0, fz)
+    state: tuple[Any, ...] = z0.clone(), fz, norm, norm.clone(), zero, status
+    state = *state, *solver.init(f, z0, fz)
     if torch.compiler.is_compiling():
         state = cast(Any, torch.while_loop)(running, body, state)
     else:

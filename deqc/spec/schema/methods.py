@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from deqc.fields import Field
-from deqc.settings import LINEAR, SOLVER, TERMINATION
+from deqc.settings import LINEAR, SOLVER, TERMINATION, WATCH
 from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description
 from deqc.spec.schema.leaves import Schema, by_type, described, field, leaf, listed
 
@@ -61,7 +61,7 @@ def _method(owner: str, table: Mapping[str, Description], default: str) -> Schem
 
 
 def _termination() -> Schema:
-    fields = _fields("solver.termination", TERMINATION)
+    fields = _fields("solver.termination", (*TERMINATION, *WATCH))
     text = "When a sample has converged: a mode, or mode and norm."
     return described(
         _section(fields), text, {"mode": "abs_norm", "norm": "max"}, ("rel_norm", {"mode": "abs_norm", "norm": "l2"})
