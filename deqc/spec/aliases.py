@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Final
+
+from deqc.ops.weights import CONSTRAINTS, PARAMETRIZATIONS
 
 _NAMES: Final = {
     # settings
@@ -43,8 +46,26 @@ _NAMES: Final = {
 }
 _MEANT: Final = {word: name for name, words in _NAMES.items() for word in words.split()}
 
+_TORCH: Final = re.compile(r"(?:torch\.|nn\.|functional\.|F\.)+(?P<name>\w+)(?:\(.*\))?\Z")
+
+
+def bare(name: str) -> str:
+    """The name without what stands around it in code for torch: `nn.Tanh()` is Tanh."""
+    called = _TORCH.match(name)
+    return name if called is None else called["name"]
+
 
 def meant(name: str, candidates: Collection[str]) -> str | None:
     """The candidate that other libraries call `name`, if there is one."""
     known = _MEANT.get(name.lower().replace("_", "").replace("-", ""))
     return known if known is not None and known in candidates else None
+
+
+def said_of_weights(name: str) -> str | None:
+    """How a parametrisation or a constraint of that name is said of a layer; None if it is neither."""
+    for field, variants in (("parametrize", PARAMETRIZATIONS), ("constraint", CONSTRAINTS)):
+        variant = variants.get(name)
+        if variant is not None:
+            required = any(one.required for one in variant.fields)
+            return f"{field}: {{{name}: …}}" if required else f"{field}: {name}"
+    return None

@@ -165,11 +165,12 @@ class Composer:
         parts: list[_Found] = []
         empty: list[Scalar] = []
         whole = True
-        while not isinstance(item := self._next(), yaml.MappingEndEvent):
-            key = self._node(item, depth + 1, key=True)
-            value_event = self._next()
-            value = self._node(value_event, depth + 1)
-            parts += [key, value]
+        bare: list[tuple[yaml.Event, _Found, yaml.Event, _Found]] | None = (
+            [] if event.flow_style and depth > 0 else None
+        )
+
+        def add(item: yaml.Event, key: _Found, value_event: yaml.Event, value: _Found) -> None:
+            nonlocal whole
             name = keys.check(key.node, key.span, isinstance(item, yaml.AliasEvent), entries, self._problems)
             if name is None:
                 twice = isinstance(key.node, Scalar) and str(key.node.value) in entries
@@ -178,9 +179,29 @@ class Composer:
                 entries[str(name.value)] = Entry(name, value.node)
                 if is_empty(value_event):
                     empty.append(name)
+
+        while not isinstance(item := self._next(), yaml.MappingEndEvent):
+            key = self._node(item, depth + 1, key=True)
+            value_event = self._next()
+            value = self._node(value_event, depth + 1)
+            parts += [key, value]
+            pair = item, key, value_event, value
+            if bare is not None and is_empty(value_event) and not self._events.behind_colon(value_event):
+                bare.append(pair)  # maybe an item of a list in braces
+                continue
+            for one in (*(bare or ()), pair):
+                add(*one)
+            bare = None
+        span = self._extent(event, item, parts)
+        if bare:
+            listed = [key.node for _, key, _, _ in bare]
+            meant = keys.list_in_braces(listed, span, Problems() if is_key else self._problems)
+            if meant is not None:
+                return _Found(meant, span, self._weight - before, _height(parts))
+        for one in bare or ():
+            add(*one)
         if not is_key:  # a mapping as a key is refused whole
             keys.without_value(empty, entries, bool(event.flow_style), depth, self._problems)
-        span = self._extent(event, item, parts)
         return _Found(Mapping(tuple(entries.values()), span, whole), span, self._weight - before, _height(parts))
 
     def _extent(self, start: yaml.Event, end: yaml.Event, parts: list[_Found]) -> Span:

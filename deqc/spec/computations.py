@@ -10,6 +10,7 @@ from deqc.ops import STEPS
 from deqc.ops.base import Op
 from deqc.ops.module import ARGUMENTS
 from deqc.settings import planned
+from deqc.spec.aliases import said_of_weights
 from deqc.spec.arguments import block_arguments
 from deqc.spec.availability import not_available
 from deqc.spec.dimensions import is_dimension, named_size
@@ -135,6 +136,8 @@ def _unknown(name: str, span: Span, reader: Reader) -> None:
         hint = f"`${name}` reads the value {name}"
     elif name in reader.constants:
         hint = f"`${{{name}}}` reads the number {name}"
+    elif (said := said_of_weights(name)) is not None:
+        hint = f"it is said of a layer, by a field: `{{linear: {{out: …, {said}}}}}`"
     elif name in _ELSEWHERE:
         hint = _ELSEWHERE[name]
     else:

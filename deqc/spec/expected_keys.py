@@ -9,6 +9,7 @@ from deqc.fields import Kind
 from deqc.ops import STEPS
 from deqc.ops.base import Op
 from deqc.spec import availability
+from deqc.spec.aliases import said_of_weights
 from deqc.spec.names import did_you_mean
 from deqc.spec.places import Path, covered, entry_at, example
 from deqc.spec.tree import Entry, Mapping
@@ -68,6 +69,9 @@ class Keys:
         """What to write instead; what it provides is no longer missing."""
         if self.op is not None and name in _INFERRED:
             return "it follows from the value that the step is given: remove it"
+        said = said_of_weights(name)
+        if said is not None and said.partition(":")[0] in self.allowed:
+            return f"write `{said}`"
         near = did_you_mean(name, [one for one in self.allowed if one not in self.written])
         if near == "atol" and name.startswith("tol") and self.owner == "linear_solver":
             near = "rtol"  # what a single tolerance of a linear solver means

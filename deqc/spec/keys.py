@@ -8,8 +8,9 @@ from typing import Final
 from deqc.diagnostics import Problems, Related, Span
 from deqc.ops import STEPS
 from deqc.settings import SECTIONS
+from deqc.spec.places import example
 from deqc.spec.scalars import resolve
-from deqc.spec.tree import Entry, Mapping, Node, Scalar
+from deqc.spec.tree import Entry, Mapping, Node, Scalar, Sequence
 
 _NULLABLE: Final = frozenset({"mapping_layers", "post_fuse_layers", "down", "up", "default"})
 _OPTIONAL: Final = frozenset(section.name for section in SECTIONS if not section.required)
@@ -53,6 +54,21 @@ def _in_thousands(entries: MutableMapping[str, Entry], key: Scalar) -> bool:
     return isinstance(before, Scalar) and type(before.value) is int and key.text.isdigit() and end == start
 
 
+def list_in_braces(items: list[Node], span: Span, problems: Problems) -> Sequence | None:
+    """The list that was meant by braces in which nothing has a value; None where they may mean something else."""
+    first = items[0] if len(items) == 1 else None
+    if not items or isinstance(first, Mapping) or (isinstance(first, Scalar) and isinstance(first.value, str)):
+        return None  # `{tanh}` is a step, and `{{width}}` an expression
+    if any(isinstance(one, Scalar) and one.plain and ":" in one.text for one in items):
+        return None  # `{linear:3, bias:false}` lacks spaces
+    texts = [one.text if isinstance(one, Scalar) else "…" for one in items]
+    written = ", ".join(texts if len(texts) <= 4 else [*texts[:3], "…"])
+    problems.add(
+        "E013", span, "braces hold names with values, and nothing here has a value", hint=f"write a list: `[{written}]`"
+    )
+    return Sequence(tuple(items), span)
+
+
 def without_value(
     empty: Iterable[Scalar], entries: MutableMapping[str, Entry], flow: bool, depth: int, problems: Problems
 ) -> None:
@@ -84,6 +100,8 @@ def _hint(key: str, written: list[str], flow: bool, depth: int) -> str:
         if op is not None or not key.isidentifier():
             return f"a step without fields is written without braces: `{key}`"
         return f'a step without fields is written without braces: `{key}`; a number is read as "${{{key}}}"'
+    if flow and fields and op is not None and len(written) == 1:
+        return f"write its fields: `{example(key, [one.name for one in op.fields if one.required])}`"
     first = STEPS.get(written[0])
     if op is not None and first is not None and first is not op and key not in [one.name for one in first.fields]:
         return f"two steps in one mapping: write each as an entry of its own, `- {written[0]}: …` and `- {key}`"

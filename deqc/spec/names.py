@@ -13,7 +13,7 @@ from typing import Final
 from deqc.diagnostics import Problems, Span
 from deqc.ops import STEPS
 from deqc.settings import planned
-from deqc.spec.aliases import meant
+from deqc.spec.aliases import bare, meant
 from deqc.types import BATCH
 
 MAX_LENGTH: Final = 64
@@ -166,6 +166,7 @@ def check_module_name(name: str, span: Span, problems: Problems) -> bool:
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate nearest to `name`, in meaning or in spelling, if one is near enough to suggest."""
+    name = bare(name)
     by_folded = {candidate.lower().replace("-", "_"): candidate for candidate in sorted(candidates, reverse=True)}
     if (known := meant(name, by_folded.values())) is not None:
         return known
