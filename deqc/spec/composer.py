@@ -59,7 +59,10 @@ class Composer:
         end = self._next()
         if not isinstance(end, yaml.StreamEndEvent):
             self._events.stop(
-                "E007", self._events.span(end), "a second document", "a file holds one spec: remove '---'"
+                "E007",
+                self._events.span(end),
+                "a second document",
+                "a file holds one spec: write the second into a file of its own",
             )
         if not isinstance(root.node, Mapping):
             self._events.stop(
@@ -91,7 +94,7 @@ class Composer:
             self._events.stop("E005", self._events.span(event), f"values are nested deeper than {MAX_DEPTH}")
         tag = getattr(event, "tag", None)
         if tag is not None:
-            hint = "remove it: the value's type is clear from how it is written"
+            hint = "remove it: a spec is one file, and what a value is follows from how it is written"
             self._problems.add("E012", self._events.span(event), "tags such as !!str are not allowed", hint=hint)
         name = event.anchor
         if name is not None:

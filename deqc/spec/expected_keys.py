@@ -16,6 +16,7 @@ from deqc.spec.tree import Entry, Mapping
 
 # Sizes that other libraries ask for and deqc infers.
 _INFERRED = frozenset({"in_features", "in_channels", "num_features", "num_channels", "normalized_shape"})
+_ACTIVATIONS = frozenset({"activation", "act", "nonlinearity", "act_fn"})
 
 
 @dataclass
@@ -46,9 +47,11 @@ class Keys:
 
     def report(self, closed: bool) -> None:
         """Adds a diagnostic for each cause; `closed` where no other keys are allowed."""
-        for entry in self.node:
-            if closed and entry.name not in self.allowed:
-                self._unknown(entry)
+        strange = [entry for entry in self.node if closed and entry.name not in self.allowed]
+        if self.op is not None and len(strange) > 1 and all(entry.name in STEPS for entry in strange):
+            strange = strange[:1]  # a mapping where a list of steps is meant: one mistake
+        for entry in strange:
+            self._unknown(entry)
         for name in self.missing if self.node.whole else ():
             self._missing(name)
 
@@ -81,6 +84,8 @@ class Keys:
         if self.allowed == ["each"]:
             self.missing = []
             return "write a list with one computation for each scale, or `{each: …}`"
+        if self.op is not None and name in _ACTIVATIONS:
+            return "an activation is a step of its own, behind this one"
         if self.op is None or self.op.principal is None:
             return None
         kind = next(one.kind for one in self.op.fields if one.name == self.op.principal)

@@ -29,7 +29,7 @@ def check(key: Node, span: Span, alias: bool, entries: MutableMapping[str, Entry
         return None
     name = key.value
     if not isinstance(name, str):
-        hint = f"write '{key.text}' in quotes" if key.text else "write a key before the ':'"
+        hint = f'write "{key.text}", with the quotes' if key.text else "write a key before the ':'"
         if isinstance(name, (int, float)) and not isinstance(name, bool):
             hint = "keys are words; where a list is meant, write each entry after a dash: `- …`"
             if entries and _in_thousands(entries, key):
@@ -80,7 +80,7 @@ def without_value(
     for key in empty:
         hint = _hint(key.text, written, flow, depth)
         problems.add("E013", key.span, f"{key.text!r} has no value", hint=hint)
-        name, colon, rest = key.text.partition(":")
+        name, colon, rest = _parted(key.text)
         if name and colon and rest and key.plain and name not in [entry.name for entry in entries.values()]:
             meant = Scalar(name, name, True, key.span)
             value = Scalar(resolve(rest, key.span, Problems()), rest, True, key.span)
@@ -89,10 +89,16 @@ def without_value(
             entries[str(key.value)] = Entry(key, Scalar(None, "", True, key.span))
 
 
+def _parted(key: str) -> tuple[str, str, str]:
+    """A key that holds its value, too: before the colon, the colon (also a full-width one), behind it."""
+    name, colon, rest = key.replace("\uff1a", ":").partition(":")
+    return name, colon, rest.strip()
+
+
 def _hint(key: str, written: list[str], flow: bool, depth: int) -> str:
     """The likeliest way to mend a key without a value; `written` are all keys of its mapping."""
     op = STEPS.get(key) if depth > 0 else None
-    name, colon, rest = key.partition(":")
+    name, colon, rest = _parted(key)
     if name and colon and rest:
         return f"write a space after the colon: `{name}: {rest}`"
     fields = op is not None and any(one.required for one in op.fields)

@@ -126,7 +126,7 @@ def check_dimension_name(name: str, span: Span, problems: Problems) -> bool:
     """Whether a dimension may be called so: generated functions read its size under that name."""
     if name == BATCH:
         message = f"{name!r} is the batch, which shapes leave out, and cannot name a dimension"
-        problems.add("E041", span, message)
+        problems.add("E041", span, message, hint="remove it")
         return False
     if name in DIMENSION_NAMES:
         message = f"{name!r} is reserved and cannot name a dimension"
@@ -177,7 +177,7 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
 
 
 def _spelling(name: str) -> str | None:
-    spelt = re.sub(r"[^A-Za-z0-9_]", "_", name).lstrip("_0123456789")
+    spelt = re.sub(r"[^A-Za-z0-9_]", "_", name).lstrip("_0123456789").rstrip("_")
     return f"write '{spelt}'" if spelt and len(name) <= MAX_LENGTH else None
 
 

@@ -6,6 +6,7 @@ of them it sees and whether it starts from a value.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field, replace
 
@@ -120,6 +121,9 @@ class Checker:
         elif name not in scope.values:
             hidden = scope.hidden.get(name)
             near = did_you_mean(name, scope.values)
+            scale = re.fullmatch(r"z_?([0-9]+)", name)
+            if scale is not None and int(scale[1]) < scope.states:
+                near = f"z.{int(scale[1])}"
             if hidden is None and name in scope.numbers:
                 hidden = f"'{name}' is a number: read it as `${{{name}}}`"
             readable = ", ".join(f"${one}" for one in (*scope.values, *_states(scope)))
