@@ -11,7 +11,7 @@ from deqc.spec.names import did_you_mean
 QUOTES: Final = "\u201c\u201d\u201e\u2018\u2019\"'"  # also those that only word processors know
 _NUMBER: Final = re.compile(r"([-+]?[0-9][0-9_]*(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)\s*(%|[A-Za-z]*)\Z")
 _SIZES: Final = re.compile(r"[(\[]?\s*([0-9]+(?:\s*[x×*,\s]\s*[0-9]+)*)\s*,?\s*[)\]]?\Z")
-_CALL: Final = re.compile(r"(?:(?:torch|nn|functional|F|self)\.)*([A-Za-z]\w*)(?:\(([^()]*)\))?\Z")
+_CALL: Final = re.compile(r"(?:\w+\.)*([A-Za-z]\w*)(?:\(([^()]*)\))?\Z")
 _BETWEEN: Final = re.compile(r"\s*(?:->|→|>|\|)\s*|\s*,\s*|\s+")
 
 
