@@ -77,7 +77,7 @@ def _parameters(compilation: Compilation) -> Iterator[tuple[str, ...]]:
 def _weights(program: Program) -> Iterator[tuple[str, ...]]:
     """What f reads besides z: hoisted out of the loop, or parameters as they stand."""
     for node, name in field_names(program).items():
-        yield f"w.{name}", str(node.type), origin(node) or "computed from the inputs"
+        yield f"{'m' if node.type.sparse else 'w'}.{name}", str(node.type), origin(node) or "computed from the inputs"
 
 
 def _costs(compilation: Compilation) -> Iterator[tuple[str, ...]]:

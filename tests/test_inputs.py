@@ -93,6 +93,27 @@ post_fuse_layers: {each: [tanh, {times: 0.5}]}
 adjoint: {linear_solver: picard}
 solver: {method: picard, max_steps: 300}
 """,
+    "graph": """
+input: {u: [5], adjacency: {shape: [N, N], batch: false, layout: sparse_csr}}
+scale: [N, 3]
+main_layers:
+  - sum:
+    - {linear: 3}
+    - [{matmul: {left: $adjacency, transpose: true}}, {linear: 3}]
+    - [$u, {linear: 3}, {reshape: [1, 3]}, {expand: $z}]
+  - {matmul: {left: $adjacency}}
+  - tanh
+adjoint: {linear_solver: gmres}
+""",
+    "graph_of_modules": """
+input: {u: [4, 2], adjacency: {shape: [4, 4], batch: false, layout: sparse_csr}}
+modules: {cell: same}
+scale: [4, 2]
+encoder: {near: [$u, {matmul: {left: $adjacency}}, {linear: 2}]}
+main_layers: [{matmul: {left: $adjacency}}, {cell: [identity, $near]}]
+head: [{matmul: {left: $adjacency, transpose: true}}]
+solver: newton
+""",
     "unrolled": """
 input: {x: [L, 3], m: {shape: [3, 2], batch: false}}
 scale: [L, 2]
@@ -102,7 +123,8 @@ adjoint: unroll
 """,
 }
 SLOW = {"gradcheck", "gradgradcheck", "batched_second_derivatives", "third_order", "transforms"}
-GIVEN_UP = {(name, "copies") for name in ("start", "tokens", "unrolled")}  # what weaves inputs in is not pickled
+WOVEN = ("graph", "graph_of_modules", "start", "tokens", "unrolled")
+GIVEN_UP = {(name, "copies") for name in WOVEN}  # what weaves inputs in is not pickled
 
 
 @functools.cache
@@ -142,6 +164,7 @@ def make_case(name: str, first: int, folder: Path) -> Case:
         lambda batch: inputs_for(program, batch, sizes),
         expected,
         implicit,
+        traced=not any(i.type.sparse for i in program.inputs),
         sizes=in_scales(program, sizes),
     )
 

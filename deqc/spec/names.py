@@ -50,8 +50,8 @@ _LANGUAGE: Final = _words("scale scales to true false null min max abs")
 _GENERATED: Final = _words(
     """
     self z z0 depth output target torch nn math warnings enum
-    f F equilibrium fixed_point pack unpack cast Any int range tuple super Weights Encoded Linearization Output Modules
-    Tensor State eval exec compile open globals
+    f F equilibrium fixed_point pack unpack cast Any int range tuple super Weights Encoded Linearization Operators
+    Output Tensor State eval exec compile open globals
     """
 )
 # Arguments of the functions of a generated module, which read sizes under the names of dimensions.
