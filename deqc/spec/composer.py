@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -15,6 +16,7 @@ from deqc.spec.scalars import resolve
 from deqc.spec.text import FORBIDDEN
 from deqc.spec.tree import Entry, Mapping, Node, Scalar, Sequence
 
+_RETURN: Final = re.compile("\r")
 MAX_DEPTH: Final = 64
 MAX_NODES: Final = 50_000
 MAX_PROBLEMS: Final = 100
@@ -139,8 +141,8 @@ class Composer:
         text = event.value
         weight = 1 + len(text) // 64
         self._weigh(weight, span)
-        # An escape such as "\u202e" makes a character that the check of the text did not see.
-        if not plain and (hidden := FORBIDDEN.search(text)):
+        # An escape such as "\u202e" makes a character that the check of the text did not see, a CR too.
+        if not plain and (hidden := FORBIDDEN.search(text) or _RETURN.search(text)):
             shown = f"U+{ord(hidden[0]):04X}"
             self._problems.add("E003", span, f"the character {shown} is not allowed")
             return _Found(Scalar(None, text, plain, span), span, weight, 0)
