@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from deqc import reference
 from deqc.compiler import Compilation, compile_text
+from deqc.explain import explain
 from tests import properties
 from tests.own_modules import own_modules
 from tests.properties import Case, Outputs
@@ -202,3 +203,10 @@ def test_generated_code_is_clean(tmp_path: Path) -> None:
     for name, path in zip(SPECS, paths, strict=True):
         path.write_text(compilation(name).source, encoding="utf-8")
     properties.lint(*paths)
+
+
+def test_explain_tells_of_sizes_and_of_what_gets_no_gradient() -> None:
+    text = explain(compilation("graph"))
+    assert "N is known at the call only: adjacency.shape[0]" in text
+    assert "adjacency is sparse: it gets no gradient" in text
+    assert "W is known at the call only: image.shape[3] and other.shape[2]" in explain(compilation("images"))
