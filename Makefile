@@ -16,9 +16,13 @@ $(VENV)/.installed-%: pyproject.toml | $(BIN)/python
 	@touch $@
 
 # The YAML language server, with which tests/editor looks at specs as an editor does; without npm those tests are skipped.
+# In CI a failure of npm is a failure.
 LANGUAGE_SERVER := tests/editor/node_modules
 $(LANGUAGE_SERVER): tests/editor/package.json
-	if command -v npm >/dev/null && npm ci --silent --no-fund --no-audit --prefix tests/editor; then touch $@; else echo "tests/editor will be skipped: npm is missing or failed"; fi
+	@if ! command -v npm >/dev/null; then echo "tests/editor will be skipped: npm is missing"; \
+	elif npm ci --silent --no-fund --no-audit --prefix tests/editor; then touch $@; \
+	elif [ "$$CI" = true ]; then exit 1; \
+	else echo "tests/editor will be skipped: npm failed"; fi
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check

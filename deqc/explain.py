@@ -10,6 +10,7 @@ from deqc.emit.naming import field_names, origin
 from deqc.emit.render import adjoint_text, solver_text
 from deqc.ir.graph import Node, Program, body, called_modules, is_buffer, reachable
 from deqc.ir.printer import show_program
+from deqc.ir.sizes import axes, names
 from deqc.ops import OPS
 from deqc.passes import PIPELINE
 from deqc.solvers import ADJOINTS
@@ -77,7 +78,7 @@ def _parameters(compilation: Compilation) -> Iterator[tuple[str, ...]]:
 def _weights(program: Program) -> Iterator[tuple[str, ...]]:
     """What f reads besides z: hoisted out of the loop, or parameters as they stand."""
     for node, name in field_names(program).items():
-        yield f"w.{name}", str(node.type), origin(node) or "computed from the inputs"
+        yield f"{'m' if node.type.sparse else 'w'}.{name}", str(node.type), origin(node) or "computed from the inputs"
 
 
 def _costs(compilation: Compilation) -> Iterator[tuple[str, ...]]:
@@ -157,6 +158,14 @@ def _notes(compilation: Compilation) -> Iterator[str]:
             "z* does not depend on where the solve starts: the layers of init learn only from a loss on solution.u0, "
             "e.g. the distance to solution.z_star"
         )
+    for name in names(i.type for i in compilation.lowered.inputs):
+        places = [(i.attributes["name"], axes(i.type)) for i in compilation.lowered.inputs]
+        found = " and ".join(f"{given}.shape[{axis[name]}]" for given, axis in places if name in axis)
+        yield f"{name} is known at the call only: {found}"
+    for node in compilation.lowered.inputs:
+        if node.type.sparse:
+            name = node.attributes["name"]
+            yield f"{name} is sparse: it gets no gradient, and torch.compile and torch.export refuse it"
     if adjoint.method.name not in EXACT:
         yield f"adjoint {adjoint.method.name}: {ADJOINTS[adjoint.method.name].summary}"
     for node in compilation.lowered.nodes:

@@ -91,6 +91,36 @@ def test_every_code_in_the_sources_is_listed() -> None:
     assert used == set(CODES)
 
 
+# What a hint tells to write in place of the marked text, where it says so exactly.
+WRITE = re.compile(
+    r"(?:did you mean |(?:it without \w+: |^write )(?=[\"`'$0-9.-]))(?P<text>'[^']+'|`[^`…]+`|\"[^\"]+\"|[-\w.]+)"
+)
+
+
+def replacement(hint: str) -> str | None:
+    """The text that a hint gives for the marked one."""
+    found = WRITE.search(hint)
+    if found is None or "…" in found["text"]:
+        return None
+    return found["text"] if found["text"].startswith('"') else found["text"].strip("'`")
+
+
+@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
+def test_what_a_hint_says_to_write_mends_the_mistake(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    lines = text.split("\n")
+    for one in deqc.check(text):
+        span, written = one.span, replacement(one.hint or "")
+        if written is None or span.end_line != span.line:
+            continue
+        line = lines[span.line - 1]
+        mended = line[: span.column - 1] + written + line[span.end_column - 1 :]
+        left = deqc.check("\n".join([*lines[: span.line - 1], mended, *lines[span.line :]]))
+        assert not any((d.code, d.span.line, d.span.column) == (one.code, span.line, span.column) for d in left), (
+            f"{one.code} {one.message}\n{one.hint}\n{mended}"
+        )
+
+
 def rewrite(file: Path) -> None:
     """Writes the head of a file again; its first line, what the file is about, stays."""
     title, *rest = file.read_text(encoding="utf-8").split("\n")

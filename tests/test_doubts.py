@@ -31,6 +31,13 @@ def test_doubt(expected: str) -> None:
     assert deqc.compile(text)
 
 
+def test_an_input_may_be_there_for_its_shape() -> None:
+    spread = "{sum: [{linear: 3}, [$u, {linear: 3}, {reshape: [1, 3]}, {expand: $z}]]}"
+    text = "input: {u: [5], like: [N, 2], other: [%s, 2]}\nscale: [N, 3]\nmain_layers: [" + spread + ", tanh]\n"
+    found = [d.message for d in deqc.check(HEAD + text % "M")]
+    assert found == ["nothing reads the input other"]
+
+
 def test_nothing_is_doubtful_in_a_plain_model() -> None:
     text = HEAD + "input: {x: [3]}\nscale: [3]\n" + LINEAR
     assert deqc.check(text) == []

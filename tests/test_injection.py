@@ -1,16 +1,18 @@
-"""Text from a spec never becomes code: hostile texts in every place of every example, as key and as value.
+"""Text from a spec never becomes code: hostile texts wherever the schema lets a string stand, as key and as value.
 
-Either deqc refuses the spec, or the module's syntax tree is the one without the text, but for constants. What deqc
-prints of it, in any form, moves no cursor and opens no command.
+Either deqc refuses the spec, or the module is the one of a harmless text in the same place, with that text for the
+other. What deqc prints of it, in any form, moves no cursor and opens no command.
 """
 
 from __future__ import annotations
 
-import ast
-import itertools
+import functools
 import json
+import random
+import re
+import unicodedata
+import xml.etree.ElementTree as Tree
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,121 +22,169 @@ import deqc
 from deqc.cli.github import render_github
 from deqc.cli.render import render_json, render_text
 from deqc.cli.sarif import render_sarif
+from deqc.compiler import Compilation, compile_text
 from deqc.diagnostics import Severity
+from deqc.explain import explain
+from deqc.layout import format_text
+from deqc.picture import mermaid, scene, svg
+from tests.renaming import same_but_for
+from tests.slot_specs import bases, text
+from tests.slots import Place, slots
 
-ROOT = Path(__file__).resolve().parents[1]
-SPECS = [*sorted((ROOT / "examples/specs").glob("*.yaml")), *sorted((ROOT / "tests/target_specs").glob("*.yaml"))]
+# ruff: noqa: E501 - a table of texts reads best a kind a line
 HOSTILE = (
-    '"""',
-    "'''",
-    "\\",
-    "a\nimport os",
-    "\u2028import os",
-    "\u2029x",
-    "x\x00y",
-    "{{ 7*7 }}",
-    "{% for %}",
-    "{# #}",
-    "\u202eevil",
-    "../../etc/passwd",
-    "a/b",
-    "::error::owned",
-    "%0A::set-output::",
-    "__class__",
-    "__import__('os').system('true')",
-    "x;y",
-    "x): pass\n",
-    "lambda: 0",
-    "eval",
-    "exec",
-    "os",
-    "self",
-    "torch",
-    "\x1b[31mred",
-    "\r\nx",
-    "${__import__}",
-    "${1 .real}",
-    "$x.__class__",
-    "\u0430bc",
-    "x" * 5000,
-    "class",
-    "None",
-    "F",
-    "w",
-    "\ud7ff\ue000",
-    "\U0001f4a3",
-    "#",
-    "'",
-    '"',
-    "`id`",
-)
+    *('"""', "'''", '"', "'", "\\", '\\"', "#", "`id`", "%s %(x)d", "{x} {0.__class__}", "{{ 7*7 }}", "{% for %}", "{# #}"),
+    *("a\nimport os", "\r\nx", "x\ry", "\u2028import os", "\u2029x", "x\x85y", "x\x00y", "\t", "\x0c", "\x7f"),
+    *("\u202eevil", "\u2066x\u2069", "\u200fx", "\u061cx", "x\u200b", "\ufeffx", "\x1b[31mred", "\x9b2J", "\x1b]8;;http://x\x07"),
+    *("\ud800", "\udc00x", "\ud83d\udca3", "\U0001f4a3", "\ue000", "\ufffe", "\U000e0041"),
+    *("../../etc/passwd", "a/b", "..", "/", "C:\\x", "~", "-", "--help", "file:///etc/passwd"),
+    *("::error::owned", "%0A::set-output name=x::y", "x\n::warning::y", "##[error]x", "::stop-commands::x"),
+    *("]]><script>alert(1)</script>", '" onload="alert(1)', "<!--", "&lt;&#x26;", "<g/>", "</title>"),
+    *('"]; click a "javascript:x"', "a --> b", "%%{init: {}}%%", "end", "#quot;"),
+    *("!!python/object/apply:os.system [id]", "!tag x", "&a", "*a", "<<", "%YAML 1.1", "---", "null", "1e999", "0x10", "~x"),
+    *("__class__", "__import__('os').system('true')", "x;y", "x): pass\n", "lambda: 0", "x = 1", "a.b", "a-b", "x, y"),
+    *("eval", "exec", "os", "self", "torch", "class", "None", "F", "w", "math", "input", "__builtins__", "match", "_"),
+    *("$x.__class__", "${__import__}", "${1 .real}", "${x.__class__}", "${9**9**9}", "$z", "$z.99", "$", "${"),
+    *("\u0430bc", "ｅｖａｌ", "ﬁ", "ª", "𝐞𝐯𝐚𝐥", "é", "e\u0301", "x" * 65, "x" * 5000),
+)  # fmt: skip
+HARMLESS = "qjqj"
+PLACES = [(document, place) for document, found in bases() for place in found]
+CASES = [
+    pytest.param(*one, id=f"{one[1].slot.removeprefix('#/')} in {one[1].path[0]}") for one in PLACES if one[1].path
+]
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], bool]]:
-    """Every key (True) and every scalar (False) of a document."""
-    if isinstance(value, dict):
-        for key, one in value.items():
-            yield (*path, key), True
-            yield from places(one, (*path, key))
-    elif isinstance(value, list):
-        for index, one in enumerate(value):
-            yield from places(one, (*path, index))
-    else:
-        yield path, False
+def test_no_slot_of_the_schema_is_missed() -> None:
+    assert slots() - {place.slot for _, place in PLACES} == set()
+    assert len(slots()) > 700
 
 
-def replaced(value: Any, path: tuple[Any, ...], is_key: bool, text: str) -> Any:
+def test_the_texts_are_injected_as_they_are() -> None:
+    for one in HOSTILE:
+        if not re.search("[\ud800-\udfff]", one):
+            assert yaml.safe_load(text({one[:900]: [one]})) == {one[:900]: [one]}
+
+
+def replaced(value: Any, path: tuple[Any, ...], is_key: bool, new: str) -> Any:
     """The document with the text at this place."""
     if not path:
-        return text
+        return new
     head, *rest = path
     if isinstance(value, dict):
         if is_key and not rest:
-            return {text if key == head else key: one for key, one in value.items()}
-        return {key: replaced(one, tuple(rest), is_key, text) if key == head else one for key, one in value.items()}
-    return [replaced(one, tuple(rest), is_key, text) if k == head else one for k, one in enumerate(value)]
+            return {new if key == head else key: one for key, one in value.items()}
+        return {key: replaced(one, tuple(rest), is_key, new) if key == head else one for key, one in value.items()}
+    return [replaced(one, tuple(rest), is_key, new) if k == head else one for k, one in enumerate(value)]
 
 
-def shape(source: str) -> str:
-    """The syntax tree without its constants: all that is code."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant):
-            node.value = None
-    return ast.dump(tree)
+def renamed(value: Any, old: str, new: str) -> Any:
+    """The document with another text wherever this one stands, also as `$name` and in expressions."""
+    if isinstance(value, dict):
+        return {renamed(key, old, new): renamed(one, old, new) for key, one in value.items()}
+    if isinstance(value, list):
+        return [renamed(one, old, new) for one in value]
+    if not isinstance(value, str) or value == old:
+        return new if value == old else value
+    return re.sub(rf"(?<![\w.]){re.escape(old)}(?!\w)", lambda _: new, value) if value.startswith("$") else value
 
 
-@pytest.mark.parametrize("path", SPECS, ids=[path.stem for path in SPECS])
-def test_hostile_texts_are_refused_or_stay_text(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    document = yaml.safe_load(text)
-    plain = shape(deqc.compile(f"{text}\n"))
-    hostile = itertools.cycle(HOSTILE[len(path.stem) :] + HOSTILE)
-    for place, is_key in places(document):
-        injected = next(hostile)
-        spec = yaml.safe_dump(replaced(document, place, is_key, injected), sort_keys=False, width=10**6) + "\n"
+def variants(document: Any, place: Place, new: str) -> Iterator[Any]:
+    """The document with the text in this place; and wherever what stood there stood, so that references still hold."""
+    yield replaced(document, place.path, place.is_key, new)
+    old = place.path[-1] if place.is_key else functools.reduce(lambda value, key: value[key], place.path, document)
+    if isinstance(old, str) and re.fullmatch(r"\w+", old):
+        yield renamed(document, old, new)
+
+
+def harmless_or_refused(document: Any, place: Place, hostile: str) -> None:
+    length = len(hostile) if hostile.isidentifier() and len(hostile) > 3 else 4
+    pairs = zip(variants(document, place, hostile), variants(document, place, "qj" * length), strict=True)
+    for injected, _ in pairs:
+        spec = text(injected)
         found = deqc.check(spec)
         quiet(found, spec)
-        if not any(one.severity is Severity.ERROR for one in found):
-            made = shape(deqc.compile(spec))  # deqc reads its own output, too (deqc.emit.check)
-            assert made == plain or injected.isidentifier(), (place, injected)  # an identifier may name a dimension
+        if any(one.severity is Severity.ERROR for one in found):
+            continue
+        made = compile_text(spec, "<spec>")
+        if injected == document:  # it says what it said before
+            continue
+        neutral = ("qj" * length)[:length]
+        plain = [text(one) for one in variants(document, place, neutral)]
+        index = [text(one) for one in variants(document, place, hostile)].index(spec)
+        same_but_for(deqc.compile(plain[index]), made.source, neutral, hostile)
+        shown_quietly(made, spec)
 
 
-@pytest.mark.parametrize("injected", HOSTILE)
-def test_a_description_is_text_and_nothing_else(injected: str) -> None:
-    head = "deqc: 1\nname: Model\ninput: {x: [4]}\nscale: [4]\nmain_layers: [{sum: [{linear: 4}, $x]}, tanh]\n"
-    spec = f"{head}description: {json.dumps(injected)}\n"
+@pytest.mark.parametrize(("document", "place"), CASES)
+def test_some_texts_in_every_slot(document: Any, place: Place) -> None:
+    for hostile in random.Random(repr(place)).sample(HOSTILE, 2):
+        harmless_or_refused(document, place, hostile)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("document", "place"), CASES)
+def test_every_text_in_every_slot(document: Any, place: Place) -> None:
+    for hostile in HOSTILE:
+        harmless_or_refused(document, place, hostile)
+
+
+DENSE = {"deqc": 1, "name": "Model", "input": {"x": [4]}, "scale": [4], "main_layers": [{"linear": 4}, "tanh"]}
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=ascii)
+def test_every_text_as_a_description(hostile: str) -> None:
+    document = {**DENSE, "description": "words"}
+    harmless_or_refused(document, Place(("description",), False, ""), hostile)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=ascii)
+@pytest.mark.parametrize("path", [("name",), ("input", "x")], ids=["model", "input"])
+def test_every_text_as_a_name(path: tuple[str, ...], hostile: str) -> None:
+    harmless_or_refused(DENSE, Place(path, len(path) > 1, ""), hostile)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=ascii)
+def test_every_text_as_a_comment_and_without_escapes(hostile: str) -> None:
+    raw = hostile.encode("utf-8", errors="replace").decode()
+    spec = f"# {raw}\n{text(DENSE)}"
     found = deqc.check(spec)
     quiet(found, spec)
     if not any(one.severity is Severity.ERROR for one in found):
-        assert shape(deqc.compile(spec)) == shape(deqc.compile(head))
+        laid_out = format_text(spec, "<spec>")
+        assert printable(laid_out.replace("\t", " "))
+        assert yaml.safe_load(laid_out) == yaml.safe_load(spec)
+
+
+def shown_quietly(made: Compilation, spec: str) -> None:
+    """Reports and pictures of a model show its texts and nothing else."""
+    drawn = scene(made)
+    for shown in (explain(made, ir=True), mermaid(drawn), made.source, format_text(spec, "<spec>")):
+        assert printable(shown), shown
+    picture = svg(drawn)
+    assert printable(picture)
+    elements = list(Tree.fromstring(picture).iter())
+    assert {one.tag.rpartition("}")[2] for one in elements} <= ELEMENTS
+    assert not any(name.startswith("on") or "href" in name for one in elements for name in one.attrib)
+    for line in mermaid(drawn).splitlines():
+        assert not re.match(r"\s*(click|%%\{|style|class|link)", line)
+
+
+ELEMENTS = {"svg", "title", "desc", "style", "defs", "marker", "path", "polyline", "rect", "text", "tspan", "g", "line"}
+
+
+def printable(shown: str) -> bool:
+    """Lines and tabs, and what Python calls printable or Unicode leaves to private use."""
+    return all(one.isprintable() or one in "\n\t" or unicodedata.category(one) == "Co" for one in shown)
 
 
 def quiet(found: list[deqc.Diagnostic], spec: str) -> None:
     """Diagnostics in every form hold no control characters but line ends, and one command of GitHub a line."""
-    for text in (render_text(found, {"<spec>": spec}), render_github(found), "\n".join(map(str, found))):
-        assert all(one.isprintable() or one == "\n" for one in text), text
-    assert len(render_github(found).splitlines()) == len(found)
-    assert all(line.startswith(("::error file=", "::warning file=")) for line in render_github(found).splitlines())
-    assert json.loads(render_json(found)) is not None
-    assert json.loads(render_sarif(found))["version"] == "2.1.0"
+    github = render_github(found)
+    for shown in (render_text(found, {"<spec>": spec}), github, "\n".join(map(str, found))):
+        assert printable(shown), shown
+    assert len(github.splitlines()) == len(found)
+    assert all(line.startswith(("::error file=", "::warning file=", "::notice file=")) for line in github.splitlines())
+    for shown in (render_json(found), render_sarif(found)):
+        assert shown.isascii()
+        assert printable(shown)
+        json.loads(shown)

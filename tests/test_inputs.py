@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from deqc import reference
 from deqc.compiler import Compilation, compile_text
+from deqc.explain import explain
 from tests import properties
 from tests.own_modules import own_modules
 from tests.properties import Case, Outputs
@@ -93,6 +94,27 @@ post_fuse_layers: {each: [tanh, {times: 0.5}]}
 adjoint: {linear_solver: picard}
 solver: {method: picard, max_steps: 300}
 """,
+    "graph": """
+input: {u: [5], adjacency: {shape: [N, N], batch: false, layout: sparse_csr}}
+scale: [N, 3]
+main_layers:
+  - sum:
+    - {linear: 3}
+    - [{matmul: {left: $adjacency, transpose: true}}, {linear: 3}]
+    - [$u, {linear: 3}, {reshape: [1, 3]}, {expand: $z}]
+  - {matmul: {left: $adjacency}}
+  - tanh
+adjoint: {linear_solver: gmres}
+""",
+    "graph_of_modules": """
+input: {u: [4, 2], adjacency: {shape: [4, 4], batch: false, layout: sparse_csr}}
+modules: {cell: same}
+scale: [4, 2]
+encoder: {near: [$u, {matmul: {left: $adjacency}}, {linear: 2}]}
+main_layers: [{matmul: {left: $adjacency}}, {cell: [identity, $near]}]
+head: [{matmul: {left: $adjacency, transpose: true}}]
+solver: newton
+""",
     "unrolled": """
 input: {x: [L, 3], m: {shape: [3, 2], batch: false}}
 scale: [L, 2]
@@ -102,7 +124,8 @@ adjoint: unroll
 """,
 }
 SLOW = {"gradcheck", "gradgradcheck", "batched_second_derivatives", "third_order", "transforms"}
-GIVEN_UP = {(name, "copies") for name in ("start", "tokens", "unrolled")}  # what weaves inputs in is not pickled
+WOVEN = ("graph", "graph_of_modules", "start", "tokens", "unrolled")
+GIVEN_UP = {(name, "copies") for name in WOVEN}  # what weaves inputs in is not pickled
 
 
 @functools.cache
@@ -142,6 +165,7 @@ def make_case(name: str, first: int, folder: Path) -> Case:
         lambda batch: inputs_for(program, batch, sizes),
         expected,
         implicit,
+        traced=not any(i.type.sparse for i in program.inputs),
         sizes=in_scales(program, sizes),
     )
 
@@ -179,3 +203,10 @@ def test_generated_code_is_clean(tmp_path: Path) -> None:
     for name, path in zip(SPECS, paths, strict=True):
         path.write_text(compilation(name).source, encoding="utf-8")
     properties.lint(*paths)
+
+
+def test_explain_tells_of_sizes_and_of_what_gets_no_gradient() -> None:
+    text = explain(compilation("graph"))
+    assert "N is known at the call only: adjacency.shape[0]" in text
+    assert "adjacency is sparse: it gets no gradient" in text
+    assert "W is known at the call only: image.shape[3] and other.shape[2]" in explain(compilation("images"))

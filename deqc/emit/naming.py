@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import takewhile
 
-from deqc.ir.graph import Node, Program, reachable, tensor_name
+from deqc.ir.graph import Node, Program, called_modules, reachable, tensor_name
 from deqc.ops.weights import PARAMETRIZATIONS
 
 SECTIONS = {
@@ -93,13 +93,13 @@ def wish(node: Node) -> str:
 
 
 def field_names(program: Program) -> dict[Node, str]:
-    """The fields of Weights: the shortest part of a parameter's path that tells it from the others."""
+    """The fields of Weights, and of sparse matrices: of a parameter's path the shortest part that tells it apart."""
     leaves = [n for n in program.boundary if n.op == "parameter"]
     names: dict[Node, str] = {}
-    namer = Namer(_TAKEN)
+    namer, operators = Namer(_TAKEN), Namer(_TAKEN | set(called_modules(program)))
     short = _shortest(leaves)
     for node in program.boundary:
-        names[node] = namer.fresh(short.get(node) or _field(node))
+        names[node] = (operators if node.type.sparse else namer).fresh(short.get(node) or _field(node))
     return names
 
 

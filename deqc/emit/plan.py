@@ -71,6 +71,16 @@ class Derivatives:
 
 
 @dataclass(frozen=True)
+class Operator:
+    """What f applies that torch.func shall not see as a tensor: a module of the user's, or a sparse matrix."""
+
+    name: str
+    type: str  # nn.Module | Tensor
+    code: str  # in a method
+    comment: str = ""
+
+
+@dataclass(frozen=True)
 class SolverPlan:
     """The forward solve. Every number is a Python literal as text."""
 
@@ -137,7 +147,7 @@ class Plan:
     outputs: tuple[Member, ...]  # of the head, with their shapes "(B, 10)"; the only one may have no name
     start_reads_inputs: bool
     modules: tuple[str, ...]  # of the user's, the arguments of __init__
-    called: tuple[str, ...]  # those that f calls
+    operators: tuple[Operator, ...]  # what f applies that is no weight
     functional: bool  # whether some body uses torch.nn.functional as F
     functions: tuple[str, ...]  # the module's own helper functions that some body calls
     autograd_rules: bool  # whether vjp or pullback leaves an op without a rule to torch

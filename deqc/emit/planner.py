@@ -19,6 +19,7 @@ from deqc.emit.plan import (
     Lines,
     Locals,
     Member,
+    Operator,
     Plan,
     ScalePlan,
     SectionPlan,
@@ -81,6 +82,7 @@ class _Planner:
 
     def __post_init__(self) -> None:
         self.fields = field_names(self.program)
+        self.boundary = tuple(n for n in self.program.boundary if not n.type.sparse)  # what is a weight
         self.inputs = [str(i.attributes["name"]) for i in self.program.inputs]
         self.dimensions = dimension_names(i.type for i in self.program.inputs)
         names = Namer(IN_METHODS | set(self.inputs) | set(self.dimensions))
@@ -125,9 +127,9 @@ class _Planner:
             blank="self._blank(" in f"{code}\n{like if program.start_kind != 'chains' else ''}",
             plain=all(i.type.batched and i.type.differentiable for i in program.inputs) and not self.dimensions,
             real=all(i.type.dtype == FLOAT for i in program.inputs),
-            fixed=sum(not n.type.differentiable for n in program.boundary),
+            fixed=sum(not n.type.differentiable for n in self.boundary),
             images=any(len(s.shape) == 3 for s in program.scales),
-            weights=tuple(Member(self.fields[n], _comment(n, self.fields[n])) for n in program.boundary),
+            weights=tuple(Member(self.fields[n], _comment(n, self.fields[n])) for n in self.boundary),
             f=f,
             derivatives=derivatives,
             sections=sections,
@@ -146,7 +148,7 @@ class _Planner:
             outputs=self._outputs(),
             start_reads_inputs=bool(program.start and self._reads_inputs((program.start,))),
             modules=tuple(self.identity.modules),
-            called=called_modules(program),
+            operators=self._operators(),
             functional=bool(re.search(r"(?<![\w.])F\.", code)) or not self.functions.isdisjoint(FUNCTIONAL),
             convolution_gradients="torch.nn.grad." in "\n".join(self.texts),
             functions=tuple(sorted(self.functions)),
@@ -155,10 +157,17 @@ class _Planner:
             adjoint=self.adjoint_plan,
         )
 
+    def _operators(self) -> tuple[Operator, ...]:
+        """What f applies that is no weight: the user's modules, and sparse matrices."""
+        modules = [Operator(name, "nn.Module", f"self.{name}") for name in called_modules(self.program)]
+        sparse = [n for n in self.program.boundary if n.type.sparse]
+        inputs = dict(zip(self.program.inputs, self.inputs, strict=True))
+        return (*modules, *(Operator(self.fields[n], "Tensor", inputs[n], str(n.type)) for n in sparse))
+
     # bodies of functions: f, linearize, vjp, pullback
 
     def _weights_given(self) -> dict[Node, Code]:
-        return {n: Attribute(Text("w"), name) for n, name in self.fields.items()}
+        return {n: Attribute(Text("m" if n.type.sparse else "w"), name) for n, name in self.fields.items()}
 
     def _function(
         self,
@@ -183,7 +192,7 @@ class _Planner:
     def _derivatives(self) -> Derivatives | None:
         if self.adjoint is None:
             return None
-        adjoint, boundary = self.adjoint, self.program.boundary
+        adjoint = self.adjoint
         given: dict[Node, Code] = {self.program.state: Text("z"), **self._weights_given()}
         block = self._block(adjoint.shared, given)
         self.names = block.names
@@ -198,20 +207,23 @@ class _Planner:
         inside: dict[Node, Code] = {adjoint.u: Text("u"), **weights, **at}
         vjp = self._function((adjoint.vjp,), lambda b: b.code(adjoint.vjp), inside, wishes)
         known: dict[Node, Code] = {adjoint.u: Text("u"), self.program.state: Text("z"), **at, **weights}
-        roots = tuple(p for p in adjoint.pullback if p is not None)
+        cotangents = [p for n, p in zip(self.program.boundary, adjoint.pullback, strict=True) if not n.type.sparse]
+        roots = tuple(p for p in cotangents if p is not None)
 
         def result(block: Block) -> Code:
-            zero = [call("torch.zeros_like", weights[n]) if n.type.differentiable else NONE for n in boundary]
-            parts = [z if p is None else block.code(p) for p, z in zip(adjoint.pullback, zero, strict=True)]
+            zero = [call("torch.zeros_like", weights[n]) if n.type.differentiable else NONE for n in self.boundary]
+            parts = [z if p is None else block.code(p) for p, z in zip(cotangents, zero, strict=True)]
             return call("Weights", *parts)
 
         pullback = self._function(roots, result, known, wishes)
-        used = any("at." in line for line in pullback)
+        if members and any("at." in line for line in pullback):
+            operators = ", m" if self._operators() else ""
+            pullback = (f"at = linearize(z, w{operators})", *pullback)
         return Derivatives(
             members=tuple(Member(name, str(node.type)) for node, name in members.items()),
             linearize=linearize,
             vjp=vjp,
-            pullback=(("at = linearize(z, w)", *pullback) if members and used else pullback),
+            pullback=pullback,
             rows=adjoint.rows,
         )
 
@@ -265,7 +277,7 @@ class _Planner:
         return self._method(roots, lambda b: call("Encoded", *(b.code(n) for n in roots)), whole=True)
 
     def _weights(self) -> Lines:
-        roots = self.program.boundary
+        roots = self.boundary
         return self._method(roots, lambda b: call("Weights", *(b.code(n) for n in roots)))
 
     def _value(self, root: Node, extra: dict[Node, Code] | None = None) -> Lines:

@@ -14,7 +14,7 @@ import jinja2
 
 from deqc.emit.bytecode import TemplateCache
 from deqc.emit.layout import statement
-from deqc.emit.plan import AdjointPlan, Argument, Plan, ScalePlan, SolverPlan
+from deqc.emit.plan import AdjointPlan, Argument, Operator, Plan, ScalePlan, SolverPlan
 from deqc.ops.code import Code, Items, Text, call, literal, stretch
 from deqc.resources import folder
 from deqc.solvers import Iteration
@@ -96,9 +96,9 @@ def module_arguments(names: Sequence[str]) -> list[str]:
     return [f"{name}: nn.Module" for name in names]
 
 
-def own_modules(names: Sequence[str]) -> str:
-    """`self.cell, self.lookup`."""
-    return ", ".join(f"self.{name}" for name in names)
+def made_operators(operators: Sequence[Operator]) -> str:
+    """`Operators(self.cell, adjacency)`."""
+    return f"Operators({', '.join(one.code for one in operators)})"
 
 
 def batched_shapes(scales: Sequence[ScalePlan]) -> list[str]:
@@ -251,7 +251,7 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         argument_names,
         typed_sizes,
         module_arguments,
-        own_modules,
+        made_operators,
         batched_shapes,
         packed_piece,
         checked_piece,

@@ -328,11 +328,13 @@ class Chains:
             shape = next((r.type.shape for r in made if r.type.shape), ())
             for result, place in zip(made, places, strict=True):
                 if result.type.shape not in (shape, ()):
+                    batch = result.op == "input" and result.type.rank > 1 and result.type.shape[1:] == shape
                     self.problems.add(
                         "E061",
                         place,
                         f"this branch of {op.name} has shape {show(result.type.shape)}, the first has {show(shape)}",
                         expected="branches of equal shape",
+                        hint="the shape of an input leaves out the batch" if batch else None,
                         related=[Related(places[0], f"the first branch, of shape {show(shape)}")],
                     )
                     return None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from deqc.diagnostics import Problems, Severity, Span
 from deqc.ir.graph import Program, depends, reachable, tensor_name
+from deqc.ir.sizes import axes, names
 from deqc.spec.model import Spec
+from deqc.types import Type
 
 
 def doubt(spec: Spec, program: Program, problems: Problems) -> None:
@@ -14,8 +16,10 @@ def doubt(spec: Spec, program: Program, problems: Problems) -> None:
     def warn(code: str, span: Span, message: str, hint: str) -> None:
         problems.add(code, span, message, hint=hint, severity=Severity.WARNING)
 
+    used = set(names([*(node.type for node in needed), *(Type(scale.shape) for scale in program.scales)]))
+    known = {name for node in program.inputs if node in needed for name in axes(node.type)}
     for given, node in zip(spec.inputs, program.inputs, strict=True):
-        if node not in needed:
+        if node not in needed and not (used - known) & axes(node.type).keys():  # nor is it there for its shape
             warn("N101", given.span, f"nothing reads the input {given.name}", f"read it as ${given.name}, or remove it")
     for (name, _), node in zip(spec.encoder, program.encoded, strict=True):
         if node not in needed:

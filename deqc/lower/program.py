@@ -177,8 +177,18 @@ class _Lowering:
             place,
             f"{what} {show(value.type.shape)}, scale {index} is {show(shape)}",
             expected=f"a value of shape {show(shape)}",
+            hint=self._turned(code, value, index),
             related=[Related(self.spec.scales[index].span, f"scale {index}")],
         )
+        return None
+
+    def _turned(self, code: str, value: Node, index: int) -> str | None:
+        """What to do where a mapping has the shape of another scale, or a main layer the wrong one."""
+        if code == "E063" and any(value.type.shape == scale.shape for scale in self.scales):
+            return "row i holds what leads out of scale i, column j what leads into scale j: is the matrix transposed?"
+        if code == "E062" and len(value.type.shape) == len(self.scales[index].shape) == 1:
+            size = show(value.type.shape)
+            return f"let the last layer return {self.scales[index].shape[0]} features, or make the scale {size}"
         return None
 
     def _mapping(self, h: list[Node | None]) -> list[Node | None]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from deqc.fields import Field, Kind
 from deqc.ops.base import GIVEN, INCOMING, Attributes, Make, Op, ShapeError, Value, reduced
-from deqc.ops.code import Attribute, Code, call, matmul, method
+from deqc.ops.code import Attribute, Code, Text, call, matmul
 from deqc.types import Type, show
 
 
@@ -58,8 +58,7 @@ class SparseMatmul(Op):
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """`_sparse_product(a, x)`."""
-        a, x = operands
-        return call("_sparse_product", method(a, "t") if attributes["turn"] else a, x)
+        return call("_sparse_product", *operands, **({"turn": Text("True")} if attributes["turn"] else {}))
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
         """The product with the transposed matrix."""

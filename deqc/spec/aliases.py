@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Final
 
+from deqc.ops.weights import CONSTRAINTS, PARAMETRIZATIONS
+
 _NAMES: Final = {
+    # sections
+    "deqc": "version schema",
+    "main_layers": "layers f model",
+    "input": "x",
     # settings
+    "method": "name type algorithm solver",
+    "ignore": "off no none silent",
+    "raise": "error exception",
+    "int64": "int long integer",
+    "float": "float32 float16 float64 double half bfloat16",
+    "bool": "boolean",
     "atol": "tol tolerance abstol",
     "rtol": "reltol",
     "max_steps": "maxiter maxiters maxiterations iterations niter numsteps nsteps",
@@ -15,6 +28,7 @@ _NAMES: Final = {
     "damping": "tau beta mixing relaxation lr stepsize",
     # values of settings
     "zeros": "zero",
+    "times": "n count num repeats iterations scale scaleby",
     # steps
     "sum": "add",
     "mul": "multiply product prod",
@@ -41,10 +55,31 @@ _NAMES: Final = {
     "init": "initializer",
     "std": "sd sigma scale",
 }
-_MEANT: Final = {word: name for name, words in _NAMES.items() for word in words.split()}
+_MEANT: Final[dict[str, list[str]]] = {}
+for _name, _words in _NAMES.items():
+    for _word in _words.split():
+        _MEANT.setdefault(_word, []).append(_name)
+
+_TORCH: Final = re.compile(r"(?:torch\.|nn\.|functional\.|F\.)+(?P<name>\w+)(?:\(.*\))?\Z")
+
+
+def bare(name: str) -> str:
+    """The name without what stands around it in code for torch: `nn.Tanh()` is Tanh."""
+    called = _TORCH.match(name)
+    return name if called is None else called["name"]
 
 
 def meant(name: str, candidates: Collection[str]) -> str | None:
     """The candidate that other libraries call `name`, if there is one."""
-    known = _MEANT.get(name.lower().replace("_", "").replace("-", ""))
-    return known if known is not None and known in candidates else None
+    known = _MEANT.get(name.lower().replace("_", "").replace("-", ""), ())
+    return next((one for one in known if one in candidates), None)
+
+
+def said_of_weights(name: str) -> str | None:
+    """How a parametrisation or a constraint of that name is said of a layer; None if it is neither."""
+    for field, variants in (("parametrize", PARAMETRIZATIONS), ("constraint", CONSTRAINTS)):
+        variant = variants.get(name)
+        if variant is not None:
+            required = any(one.required for one in variant.fields)
+            return f"{field}: {{{name}: …}}" if required else f"{field}: {name}"
+    return None

@@ -192,7 +192,11 @@ def _check_names(
     unread = not all(isinstance(root.get(section), Mapping) for section in of if root.entry(section))
     everything = unread or root.entry("input") is None
     checker = Checker(
-        Placement(declared, reader.modules, modules, reader.problems), reader.problems, reader.unavailable, everything
+        Placement(declared, reader.modules, modules, reader.problems),
+        reader.problems,
+        reader.dimensions,
+        reader.unavailable,
+        everything,
     )
     batched = sum(sections.is_batched(entry) for entry in _entries(root, "input"))
     positions = Positions(checker, frozenset(reader.constants), inputs, weights, encoded, reader.scale_count, batched)

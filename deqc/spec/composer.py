@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -15,6 +16,7 @@ from deqc.spec.scalars import resolve
 from deqc.spec.text import FORBIDDEN
 from deqc.spec.tree import Entry, Mapping, Node, Scalar, Sequence
 
+_RETURN: Final = re.compile("\r")
 MAX_DEPTH: Final = 64
 MAX_NODES: Final = 50_000
 MAX_PROBLEMS: Final = 100
@@ -59,7 +61,10 @@ class Composer:
         end = self._next()
         if not isinstance(end, yaml.StreamEndEvent):
             self._events.stop(
-                "E007", self._events.span(end), "a second document", "a file holds one spec: remove '---'"
+                "E007",
+                self._events.span(end),
+                "a second document",
+                "a file holds one spec: write the second into a file of its own",
             )
         if not isinstance(root.node, Mapping):
             self._events.stop(
@@ -91,7 +96,7 @@ class Composer:
             self._events.stop("E005", self._events.span(event), f"values are nested deeper than {MAX_DEPTH}")
         tag = getattr(event, "tag", None)
         if tag is not None:
-            hint = "remove it: the value's type is clear from how it is written"
+            hint = "remove it: a spec is one file, and what a value is follows from how it is written"
             self._problems.add("E012", self._events.span(event), "tags such as !!str are not allowed", hint=hint)
         name = event.anchor
         if name is not None:
@@ -136,8 +141,8 @@ class Composer:
         text = event.value
         weight = 1 + len(text) // 64
         self._weigh(weight, span)
-        # An escape such as "\u202e" makes a character that the check of the text did not see.
-        if not plain and (hidden := FORBIDDEN.search(text)):
+        # An escape such as "\u202e" makes a character that the check of the text did not see, a CR too.
+        if not plain and (hidden := FORBIDDEN.search(text) or _RETURN.search(text)):
             shown = f"U+{ord(hidden[0]):04X}"
             self._problems.add("E003", span, f"the character {shown} is not allowed")
             return _Found(Scalar(None, text, plain, span), span, weight, 0)
@@ -165,11 +170,12 @@ class Composer:
         parts: list[_Found] = []
         empty: list[Scalar] = []
         whole = True
-        while not isinstance(item := self._next(), yaml.MappingEndEvent):
-            key = self._node(item, depth + 1, key=True)
-            value_event = self._next()
-            value = self._node(value_event, depth + 1)
-            parts += [key, value]
+        bare: list[tuple[yaml.Event, _Found, yaml.Event, _Found]] | None = (
+            [] if event.flow_style and depth > 0 else None
+        )
+
+        def add(item: yaml.Event, key: _Found, value_event: yaml.Event, value: _Found) -> None:
+            nonlocal whole
             name = keys.check(key.node, key.span, isinstance(item, yaml.AliasEvent), entries, self._problems)
             if name is None:
                 twice = isinstance(key.node, Scalar) and str(key.node.value) in entries
@@ -178,9 +184,29 @@ class Composer:
                 entries[str(name.value)] = Entry(name, value.node)
                 if is_empty(value_event):
                     empty.append(name)
+
+        while not isinstance(item := self._next(), yaml.MappingEndEvent):
+            key = self._node(item, depth + 1, key=True)
+            value_event = self._next()
+            value = self._node(value_event, depth + 1)
+            parts += [key, value]
+            pair = item, key, value_event, value
+            if bare is not None and is_empty(value_event) and not self._events.behind_colon(value_event):
+                bare.append(pair)  # maybe an item of a list in braces
+                continue
+            for one in (*(bare or ()), pair):
+                add(*one)
+            bare = None
+        span = self._extent(event, item, parts)
+        if bare:
+            listed = [key.node for _, key, _, _ in bare]
+            meant = keys.list_in_braces(listed, span, Problems() if is_key else self._problems)
+            if meant is not None:
+                return _Found(meant, span, self._weight - before, _height(parts))
+        for one in bare or ():
+            add(*one)
         if not is_key:  # a mapping as a key is refused whole
             keys.without_value(empty, entries, bool(event.flow_style), depth, self._problems)
-        span = self._extent(event, item, parts)
         return _Found(Mapping(tuple(entries.values()), span, whole), span, self._weight - before, _height(parts))
 
     def _extent(self, start: yaml.Event, end: yaml.Event, parts: list[_Found]) -> Span:

@@ -10,6 +10,8 @@ from deqc.ops import STEPS
 from deqc.ops.base import Op
 from deqc.ops.module import ARGUMENTS
 from deqc.settings import planned
+from deqc.spec import intended
+from deqc.spec.aliases import said_of_weights
 from deqc.spec.arguments import block_arguments
 from deqc.spec.availability import not_available
 from deqc.spec.dimensions import is_dimension, named_size
@@ -25,6 +27,7 @@ _REFERENCE = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)(?:\.([0-9]{1,6}))?\Z")
 _ELSEWHERE = {
     "step": "`step` stands alone: `init: step`",
     "each": "`each` goes with `scales:`; with `scale:` there is one computation",
+    **dict.fromkeys(("None", "none", "nil", "NULL"), "write `null`"),
     "same": "a rule goes with `scales:`, in `mapping_layers`",
 }
 
@@ -81,6 +84,9 @@ def _reference(node: Scalar, reader: Reader) -> Step | Reference:
             reader.problems.add("E042", node.span, "an expression is no step", hint=hint)
         else:
             hint = "a value is read as `$name`, a scale of the state as `$z.0`"
+            inner = re.fullmatch(r"\$\w+[.:/](\w+)", node.text)
+            if inner is not None and inner[1] in reader.values:
+                hint = f"write `${inner[1]}`"
             reader.problems.add("E042", node.span, f"'{node.text}' is not a reference", hint=hint)
         return _broken(node.span)
     return Reference(found[1], int(found[2]) if found[2] else None, node.span)
@@ -124,19 +130,27 @@ def _unknown(name: str, span: Span, reader: Reader) -> None:
     if planned("step", name):
         reader.problems.add("E025", span, not_available(name))
         return
+    if covered(reader.problems, span):  # a tag, or a colon without a space
+        return
     known = [*STEPS, *reader.signatures, *reader.modules]
-    head, colon, tail = name.partition(":")
+    head, colon, tail = name.replace("\uff1a", ":").partition(":")
     near = did_you_mean(name, known)
     if name.startswith("-"):
         hint = f"write a space after the dash: `- {name.split()[0][1:] or '…'}`"
     elif colon and head in known:
-        hint = f"write a space after the colon: `{{{head}: {tail or '…'}}}`"
+        hint = f"write a space after the colon: `{{{head}: {tail.strip() or '…'}}}`"
     elif name in reader.values:
         hint = f"`${name}` reads the value {name}"
     elif name in reader.constants:
         hint = f"`${{{name}}}` reads the number {name}"
+    elif (said := said_of_weights(name)) is not None:
+        hint = f"it is said of a layer, by a field: `{{linear: {{out: …, {said}}}}}`"
     elif name in _ELSEWHERE:
         hint = _ELSEWHERE[name]
+    elif called := intended.step(name, known):
+        hint = f"write `{called}`"
+    elif several := intended.steps(name, known):
+        hint = f"steps are the entries of a list: write `{several}` in `[…]`"
     else:
         hint = f"did you mean '{near}'?" if near else "a step is an op or one of the spec's `blocks`"
     reader.problems.add("E042", span, f"there is no step '{name}'", hint=hint)

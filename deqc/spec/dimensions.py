@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TypeGuard
+from typing import Final, TypeGuard
 
 from deqc.diagnostics import Span
 from deqc.spec.names import check_dimension_name, did_you_mean
@@ -11,6 +11,8 @@ from deqc.spec.reader import Reader
 from deqc.spec.schema.leaves import DIMENSION
 from deqc.spec.tree import Mapping, Node, Scalar, Sequence
 from deqc.types import dimension
+
+LEFT_OUT: Final = "shapes leave out the batch: remove it"
 
 
 def dimensions(section: Node | None, reader: Reader) -> frozenset[str]:
@@ -23,7 +25,9 @@ def dimensions(section: Node | None, reader: Reader) -> frozenset[str]:
             if is_dimension(item) and str(item.value) not in found:
                 found[str(item.value)] = item.span
     for name, span in found.items():
-        if name in reader.constants:
+        if name == "None":
+            reader.problems.add("E022", span, "a size is a number or a name, found 'None'", hint=LEFT_OUT)
+        elif name in reader.constants:
             reader.problems.add("E044", span, f"'{name}' is a constant", hint=f'write "${{{name}}}", in quotes')
         elif name in inputs:
             message = f"'{name}' names an input already and cannot name a dimension"

@@ -54,6 +54,11 @@ class Events:
         self._problems.add(code, span, message, hint=hint)
         raise StopReading
 
+    def behind_colon(self, value: yaml.Event) -> bool:
+        """Whether an empty value in braces stands behind a colon: `{a: }` and `{a:}`, not `{a}`."""
+        assert value.start_mark is not None, "PyYAML's parser marks every event"
+        return self._text[value.start_mark.index - 1] == ":"
+
     def span(self, event: yaml.Event) -> Span:
         """The place of an event."""
         start, end = event.start_mark, event.end_mark

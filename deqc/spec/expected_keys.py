@@ -9,12 +9,14 @@ from deqc.fields import Kind
 from deqc.ops import STEPS
 from deqc.ops.base import Op
 from deqc.spec import availability
+from deqc.spec.aliases import said_of_weights
 from deqc.spec.names import did_you_mean
 from deqc.spec.places import Path, covered, entry_at, example
 from deqc.spec.tree import Entry, Mapping
 
 # Sizes that other libraries ask for and deqc infers.
 _INFERRED = frozenset({"in_features", "in_channels", "num_features", "num_channels", "normalized_shape"})
+_ACTIVATIONS = frozenset({"activation", "act", "nonlinearity", "act_fn"})
 
 
 @dataclass
@@ -45,9 +47,11 @@ class Keys:
 
     def report(self, closed: bool) -> None:
         """Adds a diagnostic for each cause; `closed` where no other keys are allowed."""
-        for entry in self.node:
-            if closed and entry.name not in self.allowed:
-                self._unknown(entry)
+        strange = [entry for entry in self.node if closed and entry.name not in self.allowed]
+        if self.op is not None and len(strange) > 1 and all(entry.name in STEPS for entry in strange):
+            strange = strange[:1]  # a mapping where a list of steps is meant: one mistake
+        for entry in strange:
+            self._unknown(entry)
         for name in self.missing if self.node.whole else ():
             self._missing(name)
 
@@ -68,6 +72,9 @@ class Keys:
         """What to write instead; what it provides is no longer missing."""
         if self.op is not None and name in _INFERRED:
             return "it follows from the value that the step is given: remove it"
+        said = said_of_weights(name)
+        if said is not None and said.partition(":")[0] in self.allowed:
+            return f"write `{said}`"
         near = did_you_mean(name, [one for one in self.allowed if one not in self.written])
         if near == "atol" and name.startswith("tol") and self.owner == "linear_solver":
             near = "rtol"  # what a single tolerance of a linear solver means
@@ -77,6 +84,8 @@ class Keys:
         if self.allowed == ["each"]:
             self.missing = []
             return "write a list with one computation for each scale, or `{each: …}`"
+        if self.op is not None and name in _ACTIVATIONS:
+            return "an activation is a step of its own, behind this one"
         if self.op is None or self.op.principal is None:
             return None
         kind = next(one.kind for one in self.op.fields if one.name == self.op.principal)

@@ -14,7 +14,7 @@ from deqc.diagnostics import Problems, Span
 from deqc.ops import STEPS
 from deqc.settings import WATCH, planned
 from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Iteration
-from deqc.spec.aliases import meant
+from deqc.spec.aliases import bare, meant
 from deqc.types import BATCH
 
 MAX_LENGTH: Final = 64
@@ -51,8 +51,8 @@ _LANGUAGE: Final = _words("scale scales to true false null min max abs")
 _GENERATED: Final = _words(
     """
     self z z0 depth output target torch nn math warnings enum
-    f F equilibrium fixed_point pack unpack cast Any int range tuple super Weights Encoded Linearization Output Modules
-    Tensor State eval exec compile open globals
+    f F equilibrium fixed_point pack unpack cast Any int range tuple super Weights Encoded Linearization Operators
+    Output Tensor State eval exec compile open globals
     """
 )
 # Arguments of the functions of a generated module, which read sizes under the names of dimensions.
@@ -132,7 +132,7 @@ def check_dimension_name(name: str, span: Span, problems: Problems) -> bool:
     """Whether a dimension may be called so: generated functions read its size under that name."""
     if name == BATCH:
         message = f"{name!r} is the batch, which shapes leave out, and cannot name a dimension"
-        problems.add("E041", span, message)
+        problems.add("E041", span, message, hint="remove it")
         return False
     if name in DIMENSION_NAMES:
         message = f"{name!r} is reserved and cannot name a dimension"
@@ -172,6 +172,7 @@ def check_module_name(name: str, span: Span, problems: Problems) -> bool:
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate nearest to `name`, in meaning or in spelling, if one is near enough to suggest."""
+    name = bare(name)
     by_folded = {candidate.lower().replace("-", "_"): candidate for candidate in sorted(candidates, reverse=True)}
     if (known := meant(name, by_folded.values())) is not None:
         return known
@@ -182,7 +183,7 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
 
 
 def _spelling(name: str) -> str | None:
-    spelt = re.sub(r"[^A-Za-z0-9_]", "_", name).lstrip("_0123456789")
+    spelt = re.sub(r"[^A-Za-z0-9_]", "_", name).lstrip("_0123456789").rstrip("_")
     return f"write '{spelt}'" if spelt and len(name) <= MAX_LENGTH else None
 
 

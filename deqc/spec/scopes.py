@@ -6,6 +6,7 @@ of them it sees and whether it starts from a value.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field, replace
 
@@ -13,7 +14,7 @@ from deqc.diagnostics import Problems, Related, Span
 from deqc.ops import STEPS
 from deqc.ops.base import HEAD
 from deqc.ops.weights import NAME
-from deqc.spec.expressions import FIELDS
+from deqc.spec.expressions import DIMENSION_HINT, FIELDS
 from deqc.spec.expressions.tree import names
 from deqc.spec.model import Computation, Literal, Reference, Step
 from deqc.spec.names import check_name, did_you_mean
@@ -57,6 +58,7 @@ class Checker:
 
     placement: Placement
     problems: Problems
+    dimensions: frozenset[str] = frozenset()
     unavailable: frozenset[str] = frozenset()  # values from sections that deqc does not offer yet
     unread: bool = False  # whether the names of values are not known, their section being wrong
 
@@ -119,6 +121,9 @@ class Checker:
         elif name not in scope.values:
             hidden = scope.hidden.get(name)
             near = did_you_mean(name, scope.values)
+            scale = re.fullmatch(r"z_?([0-9]+)", name)
+            if scale is not None and int(scale[1]) < scope.states:
+                near = f"z.{int(scale[1])}"
             if hidden is None and name in scope.numbers:
                 hidden = f"'{name}' is a number: read it as `${{{name}}}`"
             readable = ", ".join(f"${one}" for one in (*scope.values, *_states(scope)))
@@ -150,7 +155,9 @@ class Checker:
             near = None if elsewhere or name in scope.values else did_you_mean(name, readable)
             guess = f"; did you mean '{near}'?" if near else ""
             hint = elsewhere or f"readable here: {', '.join(sorted(readable))}"
-            if name in scope.values:
+            if name in self.dimensions:
+                hint = f"{name} is a dimension, known at the call only: {DIMENSION_HINT}"
+            elif name in scope.values:
                 hint = f"`${name}` reads the value; the sizes of what a step is given are read as `in.…`"
             self.problems.add("E052", span, f"unknown name '{name}' in an expression{guess}", hint=hint)
         elif name in scope.numbers and member is not None:

@@ -170,6 +170,10 @@ def _size(node: Node, owner: str, reader: Reader) -> int | None:
     if isinstance(node, Scalar) and is_scalar_expression(node):
         value = reader.expression(node)
         if isinstance(value, Expression):  # it reads more than constants: let the evaluator say what
+            if named := sorted(value.free_names() & reader.dimensions):
+                message = f"{named[0]} is a dimension, which is known at the call: no number is computed from it"
+                reader.problems.add("E052", node.span, message, hint=f"a size may be the name alone: `{named[0]}`")
+                return None
             scope = {**reader.constants, "scales": {"count": reader.scale_count}}
             value = evaluate(value, scope, reader.problems)
         if value is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import yaml
@@ -25,6 +25,12 @@ _TOKENS: Final = {
     "?": "a key",
 }
 _PARTS: Final = {"mapping": "mapping", "sequence": "list", "collection": "list"}
+# A key without the space after its colon, on a line of its own.
+_TIGHT: Final = re.compile(r"[ ]*(?:- )?(?P<key>[A-Za-z]\w*):(?P<value>[^\s:/][^\r\n]*?)[ ]*(?:#.*)?$")
+# Spaces that YAML takes for letters.
+_BLANK: Final = re.compile("[\u00a0\u1680\u2000-\u200b\u202f\u205f\u2060\u3000]")
+_PLAIN_QUOTES: Final = "\"'"
+_QUOTES: Final = "\u201c\u201d\u201e\u2018\u2019"
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ def report(error: yaml.MarkedYAMLError, text: str, file: str, problems: Problems
     if text[mark.index - 1 : mark.index + 1] == "${":
         _unquoted_expression(fault, problems)
         return
+    if _lookalike(fault, problems):
+        return
     for pattern, tell in _TELLERS:
         if re.search(pattern, fault.problem):
             tell(fault, problems)
@@ -76,11 +84,27 @@ def _span(mark: yaml.Mark, file: str, width: int = 1) -> Span:
     return Span(file, mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 1 + width)
 
 
+def _lookalike(fault: _Fault, problems: Problems) -> bool:
+    """Whether the line before the fault holds a character that looks like a space; reports it."""
+    number = fault.start().line
+    line = fault.text[: fault.mark.index + 2].splitlines()[number - 1 : number]
+    found = _BLANK.search(line[0]) if line else None
+    if found is None:
+        return False
+    span = Span(fault.file, number, found.start() + 1, number, found.end() + 1)
+    message = f"the character U+{ord(found[0]):04X} looks like a space and is none"
+    problems.add("E004", span, message, hint="write a space")
+    return True
+
+
 def _unquoted_expression(fault: _Fault, problems: Problems) -> None:
     written = re.match(r"\{[^{}\r\n]*\}", fault.text[fault.mark.index :])
     shown = written[0] if written else "{…}"
     place = fault.here()
-    span = Span(place.file, place.line, place.column - 1, place.line, place.column + len(shown))
+    before = len(fault.before) - len(fault.before.removesuffix("$").rstrip(_QUOTES))
+    after = fault.text[fault.mark.index + len(shown) :]
+    behind = len(after) - len(after.lstrip(_QUOTES))
+    span = Span(place.file, place.line, place.column - before, place.line, place.column + len(shown) + behind)
     hint = f'write "${shown}"'
     name = re.fullmatch(r"\{\s*([A-Za-z]\w*)\s*\}", shown)
     if name is not None and re.search(r"[\[,]\s*\$$", fault.before):  # an entry of a list, where a value may stand
@@ -94,7 +118,8 @@ def _character(fault: _Fault, problems: Problems) -> None:
         problems.add("E004", fault.here(), "a tab", hint="YAML is indented with spaces")
     else:
         message = f"unquoted text cannot start with {character!r}"
-        problems.add("E004", fault.here(), message, hint="put the text in quotes")
+        hint = {"`": "write it without '`'", "@": "a value is read as `$name`"}.get(character, "put the text in quotes")
+        problems.add("E004", fault.here(), message, hint=hint)
 
 
 def _colon(fault: _Fault, problems: Problems) -> None:
@@ -102,11 +127,24 @@ def _colon(fault: _Fault, problems: Problems) -> None:
         hint = "put text that contains ': ' in quotes; a mapping starts on a line of its own or in `{…}`"
         problems.add("E004", fault.here(), "a second ':' on one line", hint=hint)
         return
+    lines = fault.text[: fault.mark.index].splitlines()[: fault.mark.line]
+    for number, line in reversed(list(enumerate(lines, 1))):
+        if line.strip() and not line.lstrip().startswith("#"):
+            if tight := _TIGHT.match(line):
+                span = Span(fault.file, number, tight.start("key") + 1, number, tight.end("value") + 1)
+                _no_space(tight, span, problems)
+                return
+            break
     place = fault.here()
     indent = len(fault.before) - len(fault.before.lstrip(" "))
     span = Span(place.file, place.line, indent + 1, place.line, place.end_column)
     hint = "keys of one mapping start in the same column; fields of a step are indented further than its name"
     problems.add("E004", span, "a key where the value above goes on", hint=hint)
+
+
+def _no_space(tight: re.Match[str], span: Span, problems: Problems) -> None:
+    message = f"no space after the colon of '{tight['key']}'"
+    problems.add("E004", span, message, hint=f"write `{tight['key']}: {tight['value']}`")
 
 
 def _no_colon(fault: _Fault, problems: Problems) -> None:
@@ -115,11 +153,19 @@ def _no_colon(fault: _Fault, problems: Problems) -> None:
     if entry := re.match(r"-([\w$\[{][^\r\n]{0,40})", written):
         problems.add("E004", fault.start(), "an entry of a list without a space", hint=f"write `- {entry[1].rstrip()}`")
         return
+    start = fault.start()
+    if tight := _TIGHT.match(written.splitlines()[0]):
+        span = Span(start.file, start.line, start.column, start.line, start.column + tight.end("value"))
+        _no_space(tight, span, problems)
+        return
+    if written.startswith("//"):
+        hint = "a comment starts with '#'"
     problems.add("E004", fault.start(), "a key without ':'", hint=hint)
 
 
 def _unclosed(fault: _Fault, problems: Problems) -> None:
-    problems.add("E004", fault.start(), "the quote is not closed")
+    quote = fault.text[(fault.opening or fault.mark).index]
+    problems.add("E004", fault.start(), "the quote is not closed", hint=f"write {quote} at its end")
 
 
 def _block_item(fault: _Fault, problems: Problems) -> None:
@@ -132,19 +178,62 @@ def _in_flow(fault: _Fault, problems: Problems) -> None:
     related = [Related(fault.start(), f"the {what} is opened here")] if fault.opening else []
     message = f"expected ',' or '{close}', found {fault.found}"
     hint = f"close the {what} with '{close}', or write ',' between its entries"
-    problems.add("E004", fault.here(), message, hint=hint, related=related)
+    place = fault.here()
+    if fault.found == "':'" and (word := re.search(r"\s(\w+|\"[^\"]*\"|'[^']*')$", fault.before)):
+        place = Span(place.file, place.line, word.start(1) + 1, place.line, word.end(1) + 1)
+        message, hint = f"no ',' before {word[1].strip(_PLAIN_QUOTES)!r}", f"write `, {word[1]}`"
+    elif fault.found == "':'" and (slashes := fault.text.rfind("//", 0, fault.mark.index)) > 0:
+        line = fault.text.count("\n", 0, slashes) + 1
+        column = slashes - fault.text.rfind("\n", 0, slashes)
+        place, message = Span(fault.file, line, column, line, column + 2), "a comment starts with '#'"
+        hint = "write `#` in place of `//`, or remove the comment"
+    elif fault.found == "'['" and (read := re.search(r"\$[A-Za-z]\w*$", fault.before)):
+        index = re.match(r"\[(\d+)\]", fault.text[fault.mark.index :])
+        hint = f"a scale of the state is read as `{read[0]}.{index[1] if index else 0}`"
+    elif fault.found == "a value":
+        hint = f"write ',' before it, or close the {what} with '{close}'"
+    problems.add("E004", place, message, hint=hint, related=related)
 
 
 def _in_block(fault: _Fault, problems: Problems) -> None:
     what = next((name for word, name in _PARTS.items() if word in fault.context), "block")
     related = [Related(fault.start(), f"the {what} starts here")] if fault.opening else []
     hint = f"indent it exactly like the entries beside it: those of one {what} start in the same column"
+    if fault.found in ("']'", "'}'"):
+        problems.add("E004", fault.here(), f"a {fault.found} that closes nothing", hint="remove it")
+        return
+    if fault.found == "'-'" and (dash := _dash_before(fault)):
+        hint = f"start it in column {dash}, below the '-' that it follows"
+    if _belongs_to_a_key_without_value(fault, problems):
+        return
     message = f"{fault.found} that does not belong to the {what} above it"
     problems.add("E004", fault.here(), message, hint=hint, related=related)
 
 
+def _dash_before(fault: _Fault) -> int | None:
+    """The column of the dash on the line that the block starts on."""
+    if fault.opening is None:
+        return None
+    line = fault.text[: fault.opening.index].splitlines()[-1] if fault.opening.column else ""
+    return line.rfind("- ") + 1 or None
+
+
+def _belongs_to_a_key_without_value(fault: _Fault, problems: Problems) -> bool:
+    """Whether the line before is a key without a value, told of already: then this line is what belongs to it."""
+    if not problems.found or problems.found[-1].code != "E013":
+        return False
+    empty = problems.found[-1]
+    between = fault.text.splitlines()[empty.span.line : fault.mark.line]
+    if any(line.strip() and not line.lstrip().startswith("#") for line in between):
+        return False
+    key = fault.text.splitlines()[empty.span.line - 1][empty.span.column - 1 : empty.span.end_column - 1]
+    problems.found[-1] = replace(empty, hint=f"indent what belongs to '{key}' further than '{key}' itself")
+    return True
+
+
 def _missing(fault: _Fault, problems: Problems) -> None:
-    problems.add("E004", fault.here(), f"a value is missing before {fault.found}")
+    hint = "remove one ','" if fault.found == "','" else None
+    problems.add("E004", fault.here(), f"a value is missing before {fault.found}", hint=hint)
 
 
 def _escape(fault: _Fault, problems: Problems) -> None:
@@ -152,8 +241,11 @@ def _escape(fault: _Fault, problems: Problems) -> None:
     problems.add("E004", fault.here(), "unknown escape sequence", hint=hint)
 
 
+_ONE: Final = "a spec is one mapping, of lines such as `name: Model`, without '...' and '%'"
+
+
 def _after_end(fault: _Fault, problems: Problems) -> None:
-    problems.add("E004", fault.here(), "text that does not belong to the document", hint="remove '...' and '%' lines")
+    problems.add("E004", fault.here(), "text that does not belong to the document", hint=_ONE)
 
 
 _TELLERS: Final[tuple[tuple[str, Callable[[_Fault, Problems], None]], ...]] = (

@@ -14,9 +14,10 @@ _MAX_SHOWN: Final = 20
 _BOM: Final = "\ufeff"
 
 # Controls, lone surrogates and non-characters; line breaks that editors and YAML count differently; marks that change
-# the order in which text is shown and so can hide what it says.
+# the order in which text is shown, or are not shown at all, and so can hide what it says.
 FORBIDDEN: Final = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff"
+    "\U000e0000-\U000e0fff]"
 )
 
 

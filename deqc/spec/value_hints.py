@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from typing import Final
 
 from deqc.fields import Field, Kind
 from deqc.ops import STEPS
+from deqc.settings import LANGUAGE
 from deqc.solvers import ADJOINTS, LINEAR_SOLVERS
+from deqc.spec import intended
+from deqc.spec.dimensions import LEFT_OUT
 from deqc.spec.names import did_you_mean
 from deqc.spec.places import Path, node_at
 from deqc.spec.tree import Mapping, Node, Scalar, Sequence
 
 # Truth values of YAML 1.1.
 _TRUTH: Final = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+_WRITTEN: Final = {"true": "true", "false": "false", "none": "false"}
 _REFERENCE: Final = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)\Z")
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?\Z")
 _SIZES: Final = 'sizes are read as `in.…`, such as "${in.features}"'
@@ -25,12 +30,22 @@ def value_hint(root: Mapping, path: Path, node: Node, message: str, choices: lis
         return f"write a mapping of names to shapes: `{_inputs(node)}`"
     if path in (("adjoint",), ("adjoint", "method")) and _is_linear_solver(node):
         return _linear_solver(root, node)
+    if path == ("encoder",) and isinstance(node, Sequence):
+        return "name what it computes, and read it as `$inject`: `{inject: […]}`"
     if isinstance(node, Scalar):
         return _scalar(root, path, node, message, choices)
     if "for each scale" in message:
         return _PER_SCALE
     if isinstance(node, Mapping) and "computations" in message:
         return "write a list: `[…, …]`"
+    if choices and isinstance(node, Sequence) and len(node.items) == 1 and isinstance(node.items[0], Scalar):
+        return f"write it without brackets: `{node.items[0].text}`"
+    if "a list of sizes" in message and isinstance(node, Mapping) and isinstance(inner := node.get("shape"), Sequence):
+        return f"write `[{_sizes(inner) or '…'}]`"
+    if path[:1] == ("scale",) and len(path) == 2 and isinstance(node, Sequence):
+        return f"one list of sizes is the shape: write `scale: [{_sizes(node) or '…'}]`, or `scales:` for several"
+    if isinstance(node, Sequence) and path:
+        return _positional(str(path[-1]), node)
     return None
 
 
@@ -49,6 +64,25 @@ def _is_linear_solver(node: Node | None) -> bool:
 
 def _scalar(root: Mapping, path: Path, node: Scalar, message: str, choices: list[str]) -> str | None:
     value = node.value
+    if path == ("deqc",):
+        return f"write {LANGUAGE}"
+    if "a step must be" in message and type(value) is int and value in (0, 1):
+        return "`null` is no connection, `zeros` a start from zeros; `identity` changes nothing"
+    if "a list of sizes" in message and path[0] != "scales" and (read := intended.sizes(node.text)):
+        return f"write `{read}`"
+    if "a size of" in message and (value in (None, -1)) and path[-1] == 0 and path[0] in ("input", "scale", "scales"):
+        return LEFT_OUT
+    if "a size of" in message and isinstance(value, str) and (read := intended.sizes(value)) and "," in read:
+        return f"write `{read[1:-1]}`, with commas"
+    if "true" in message and node.text.strip(intended.QUOTES).lower() in _WRITTEN:
+        return f"write `{_WRITTEN[node.text.strip(intended.QUOTES).lower()]}`"
+    if (
+        isinstance(value, str)
+        and value
+        and value[0] in intended.QUOTES
+        and value.strip(intended.QUOTES).startswith("${")
+    ):
+        return f'write "{value.strip(intended.QUOTES)}", in straight quotes'
     if isinstance(value, str):
         near = did_you_mean(value, choices)
         if near is not None:
@@ -57,6 +91,10 @@ def _scalar(root: Mapping, path: Path, node: Scalar, message: str, choices: list
             return f"write `{_TRUTH[value.lower()]}`: in YAML 1.2 `{value}` is a word"
         if not node.plain and "number" in message and _NUMBER.match(value):
             return f"remove the quotes: {value} is a number, '{value}' is text"
+        if "number" in message and (node.plain or value[:1] in intended.QUOTES) and (read := intended.number(value)):
+            return f"write {read}"
+        if "expression ${" in message and (expression := _expression(root, value)):
+            return expression
         reference = _REFERENCE.match(value)
         if reference is not None and "expression ${" in message:
             return _number(root, reference[1])
@@ -68,6 +106,29 @@ def _scalar(root: Mapping, path: Path, node: Scalar, message: str, choices: list
     if "for each scale" in message:
         return _PER_SCALE
     return _step(str(path[-1]), node) if path else None
+
+
+def _expression(root: Mapping, text: str) -> str | None:
+    """A computation, or the name of a constant, that is written without `${…}`."""
+    constants = root.get("constants")
+    named = isinstance(constants, Mapping) and constants.entry(text) is not None
+    computed = re.fullmatch(r"[\w.()\s]+(?:[-+*/%][\w.()\s*/]+)+", text) is not None
+    return f'write "${{{text}}}", in quotes' if named or computed else None
+
+
+def _positional(name: str, node: Sequence) -> str | None:
+    """Sizes in a row, as torch takes them, where a step takes its fields by name and infers what it is given."""
+    op = STEPS.get(name)
+    sizes = [one.text for one in node.items if isinstance(one, Scalar) and type(one.value) is int]
+    if op is None or len(sizes) != len(node.items) or not sizes:
+        return None
+    if op.principal is not None:
+        return f"the size of what it is given follows: write `{{{name}: {sizes[-1]}}}`"
+    required = [one.name for one in op.fields if one.required]
+    fields = ", ".join(
+        f"{one}: {size}" for one, size in zip_longest(required, sizes[1:][: len(required)], fillvalue="…")
+    )
+    return f"the size of what it is given follows: write `{{{name}: {{{fields}}}}}`"
 
 
 def _number(root: Mapping, name: str) -> str:

@@ -45,18 +45,19 @@ class Weights(NamedTuple):
     inject: Tensor  # (B, 4)
 
 
-class Modules(NamedTuple):
-    """The modules that f calls."""
+@dataclass(frozen=True, eq=False)
+class Operators:
+    """What f applies that has no derivative of its own, out of sight of torch.func."""
 
     cell: nn.Module
 
 
-def f(z: Tensor, w: Weights, m: Modules) -> Tensor:
+def f(z: Tensor, w: Weights, m: Operators) -> Tensor:
     """One application of the map, (B, 8) -> (B, 8)."""
     return _checked("the result of cell", _call(m.cell, w.cell, z, w.inject), 8)
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights, m: Modules) -> Weights:
+def pullback(u: Tensor, z: Tensor, w: Weights, m: Operators) -> Weights:
     """(df/dw)^T u."""
     return cast(Weights, _vjp(lambda w: f(z, w, m), w)[1](u)[0])
 
@@ -127,7 +128,7 @@ class OwnModule(nn.Module):
             with torch.autocast(x.device.type, enabled=False):
                 return self.forward(*self._cast(x), z0=z0, depth=depth)
         w = self.weights(x)
-        m = Modules(self.cell)
+        m = Operators(self.cell)
         u0 = self.pack(z0) if z0 is not None else _zeros(x)
         z = equilibrium(u0, w, m)[0] if depth is None else _repeat(u0, w, m, depth)
         return self._head(z)
@@ -139,7 +140,7 @@ class OwnModule(nn.Module):
             with torch.autocast(x.device.type, enabled=False):
                 return self.solve(*self._cast(x), z0=z0, depth=depth)
         w = self.weights(x)
-        m = Modules(self.cell)
+        m = Operators(self.cell)
         u0 = self.pack(z0) if z0 is not None else _zeros(x)
         z, record = equilibrium(u0, w, m) if depth is None else _unrolled(u0, w, m, depth)
         z_star = self.unpack(z)
@@ -148,7 +149,7 @@ class OwnModule(nn.Module):
 
     def step(self, z: Tensor, x: Tensor) -> Tensor:
         """f on the packed state, (B, 8) -> (B, 8)."""
-        return f(z, self.weights(x), Modules(self.cell))
+        return f(z, self.weights(x), Operators(self.cell))
 
     @staticmethod
     def pack(z: State) -> Tensor:
@@ -418,7 +419,7 @@ def _checked(name: str, value: Tensor, *shape: int) -> Tensor:
     return value
 
 
-def _repeat(z: Tensor, w: Weights, m: Modules, depth: int) -> Tensor:
+def _repeat(z: Tensor, w: Weights, m: Operators, depth: int) -> Tensor:
     """f applied `depth` times, with ordinary gradients."""
     if depth < 0:
         raise ValueError(f"depth must not be negative, found {depth}")
@@ -427,7 +428,7 @@ def _repeat(z: Tensor, w: Weights, m: Modules, depth: int) -> Tensor:
     return z
 
 
-def _unrolled(z0: Tensor, w: Weights, m: Modules, depth: int) -> tuple[Tensor, Record]:
+def _unrolled(z0: Tensor, w: Weights, m: Operators, depth: int) -> tuple[Tensor, Record]:
     """`_repeat` with its record."""
     z = _repeat(z0, w, m, depth)
     with torch.no_grad():
@@ -465,7 +466,7 @@ def _report(what: str, record: Record, goal: str, remedy: str) -> None:
 # and the derivatives of such a v solve the other two: every order, reverse and forward, follows from f alone.
 
 
-def equilibrium(z0: Tensor, w: Weights, m: Modules) -> tuple[Tensor, Record]:
+def equilibrium(z0: Tensor, w: Weights, m: Operators) -> tuple[Tensor, Record]:
     """z* and the record of its solve from z0; z* is differentiable in the weights."""
     with torch.no_grad():
         c = Weights(*(t.detach() for t in w))
@@ -479,7 +480,7 @@ def equilibrium(z0: Tensor, w: Weights, m: Modules) -> tuple[Tensor, Record]:
     return _attach("state", record, m, z, *w), record
 
 
-def _attach(kind: str, record: Record | None, m: Modules, v: Tensor, *p: Tensor) -> Tensor:
+def _attach(kind: str, record: Record | None, m: Operators, v: Tensor, *p: Tensor) -> Tensor:
     """v with its derivatives: given for "state", else solved for; `record` takes the record of a backward solve."""
     if not torch.compiler.is_compiling():
         return cast(Tensor, cast(Any, _ImplicitForward).apply(kind, record, m, v, *p))
@@ -490,7 +491,7 @@ def _attach(kind: str, record: Record | None, m: Modules, v: Tensor, *p: Tensor)
     return _linear_solve(kind, m, *p)[0]  # a plain call: nested Functions are not traced
 
 
-def _equation(kind: str, m: Modules, v: Tensor, *p: Tensor) -> Tensor:
+def _equation(kind: str, m: Operators, v: Tensor, *p: Tensor) -> Tensor:
     """F(v, *p): "state" with p = w, "adjoint" (J^T) and "tangent" (J) with p = (b, z, *w)."""
     if kind == "state":
         return f(v, Weights(*p), m)
@@ -500,7 +501,7 @@ def _equation(kind: str, m: Modules, v: Tensor, *p: Tensor) -> Tensor:
     return _jvp(lambda z: f(z, w, m), (z,), (v,)) + b
 
 
-def _linear_solve(kind: str, m: Modules, b: Tensor, z: Tensor, *weights: Tensor) -> tuple[Tensor, Record]:
+def _linear_solve(kind: str, m: Operators, b: Tensor, z: Tensor, *weights: Tensor) -> tuple[Tensor, Record]:
     w = Weights(*weights)
     if kind == "adjoint":
         pull = _vjp(lambda z: f(z, w, m), z)[1]
@@ -573,7 +574,7 @@ class _Implicit(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(kind: str, record: Record | None, m: Modules, v: Tensor, *p: Tensor) -> Tensor:
+    def forward(kind: str, record: Record | None, m: Operators, v: Tensor, *p: Tensor) -> Tensor:
         if kind == "state":
             return v.clone()
         v, solved = _linear_solve(kind, m, *p)

@@ -61,13 +61,14 @@ class Weights(NamedTuple):
     mapping_0_1_conv2d_1_bias: Tensor  # (2,), mapping_layers.0.1.conv2d_1.bias
 
 
-class Modules(NamedTuple):
-    """The modules that f calls."""
+@dataclass(frozen=True, eq=False)
+class Operators:
+    """What f applies that has no derivative of its own, out of sight of torch.func."""
 
     lookup: nn.Module
 
 
-def f(z: Tensor, w: Weights, m: Modules) -> Tensor:
+def f(z: Tensor, w: Weights, m: Operators) -> Tensor:
     """One application of the map, (B, 130 * H * W) -> (B, 130 * H * W)."""
     H, W = w.correlation.shape[-2:]
     z0 = _image(z[:, 0 : 128 * H * W], 128, H, W)
@@ -200,7 +201,7 @@ class DeqFlow(nn.Module):
                 return self.forward(*self._cast(context, correlation), z0=z0, depth=depth)
         w = self.weights(context, correlation)
         H, W = context.shape[-2:]
-        m = Modules(self.lookup)
+        m = Operators(self.lookup)
         u0 = self.pack(z0, H, W) if z0 is not None else _zeros(context, 130 * H * W)
         z = equilibrium(u0, w, m)[0] if depth is None else _repeat(u0, w, m, depth)
         return self.unpack(z, H, W)
@@ -215,7 +216,7 @@ class DeqFlow(nn.Module):
                 return self.solve(*self._cast(context, correlation), z0=z0, depth=depth)
         w = self.weights(context, correlation)
         H, W = context.shape[-2:]
-        m = Modules(self.lookup)
+        m = Operators(self.lookup)
         u0 = self.pack(z0, H, W) if z0 is not None else _zeros(context, 130 * H * W)
         z, record = equilibrium(u0, w, m) if depth is None else _unrolled(u0, w, m, depth)
         z_star = self.unpack(z, H, W)
@@ -223,7 +224,7 @@ class DeqFlow(nn.Module):
 
     def step(self, z: Tensor, context: Tensor, correlation: Tensor) -> Tensor:
         """f on the packed state, (B, 130 * H * W) -> (B, 130 * H * W)."""
-        return f(z, self.weights(context, correlation), Modules(self.lookup))
+        return f(z, self.weights(context, correlation), Operators(self.lookup))
 
     @staticmethod
     def pack(z: State, H: int, W: int) -> Tensor:
@@ -505,7 +506,7 @@ def _match(*inputs: tuple[str, Tensor, str, tuple[int | str, ...]]) -> None:
                     raise ValueError(f"{n} is {known} in {place} and {size} in {name}.shape[{axis}]")
 
 
-def _repeat(z: Tensor, w: Weights, m: Modules, depth: int) -> Tensor:
+def _repeat(z: Tensor, w: Weights, m: Operators, depth: int) -> Tensor:
     """f applied `depth` times, with ordinary gradients."""
     if depth < 0:
         raise ValueError(f"depth must not be negative, found {depth}")
@@ -514,7 +515,7 @@ def _repeat(z: Tensor, w: Weights, m: Modules, depth: int) -> Tensor:
     return z
 
 
-def _unrolled(z0: Tensor, w: Weights, m: Modules, depth: int) -> tuple[Tensor, Record]:
+def _unrolled(z0: Tensor, w: Weights, m: Operators, depth: int) -> tuple[Tensor, Record]:
     """`_repeat` with its record."""
     z = _repeat(z0, w, m, depth)
     with torch.no_grad():
@@ -551,7 +552,7 @@ def _report(what: str, record: Record, goal: str, remedy: str) -> None:
 # Phantom gradient: that of a few damped applications of f from z*, an approximation without a backward solve.
 
 
-def equilibrium(z0: Tensor, w: Weights, m: Modules) -> tuple[Tensor, Record]:
+def equilibrium(z0: Tensor, w: Weights, m: Operators) -> tuple[Tensor, Record]:
     """z* and the record of its solve; derivatives are those of PHANTOM_STEPS damped steps (Geng et al. 2021)."""
     with torch.no_grad():
         c = Weights(*(t.detach() for t in w))

@@ -42,13 +42,19 @@ class Weights(NamedTuple):
 
     weight: Tensor  # (16, 16), main_layers.0.linear.weight
     inject: Tensor  # (B, N, 16)
+
+
+@dataclass(frozen=True, eq=False)
+class Operators:
+    """What f applies that has no derivative of its own, out of sight of torch.func."""
+
     adjacency: Tensor  # (N, N) sparse
 
 
-def f(z: Tensor, w: Weights) -> Tensor:
+def f(z: Tensor, w: Weights, m: Operators) -> Tensor:
     """One application of the map, (B, 16 * N) -> (B, 16 * N)."""
     N = w.inject.shape[1]
-    sparse_matmul = _sparse_product(w.adjacency, F.linear(z.reshape(-1, N, 16), w.weight) + w.inject)
+    sparse_matmul = _sparse_product(m.adjacency, F.linear(z.reshape(-1, N, 16), w.weight) + w.inject)
     return torch.relu(sparse_matmul).reshape(-1, 16 * N)
 
 
@@ -58,33 +64,68 @@ class Linearization(NamedTuple):
     d_h: Tensor  # (B, N, 16)
 
 
-def linearize(z: Tensor, w: Weights) -> Linearization:
+def linearize(z: Tensor, w: Weights, m: Operators) -> Linearization:
     """The factors of df/dz at z."""
     N = w.inject.shape[1]
-    sparse_matmul = _sparse_product(w.adjacency, F.linear(z.reshape(-1, N, 16), w.weight) + w.inject)
+    sparse_matmul = _sparse_product(m.adjacency, F.linear(z.reshape(-1, N, 16), w.weight) + w.inject)
     h = torch.relu(sparse_matmul)
     return Linearization((h > 0).to(h.dtype))
 
 
-def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
+def vjp(u: Tensor, at: Linearization, w: Weights, m: Operators) -> Tensor:
     """(df/dz)^T u."""
     N = w.inject.shape[1]
-    g_z = _sparse_product(w.adjacency.t(), u.reshape(-1, N, 16) * at.d_h) @ w.weight
+    g_z = _sparse_product(m.adjacency, u.reshape(-1, N, 16) * at.d_h, turn=True) @ w.weight
     return g_z.reshape(-1, 16 * N)
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
-    """(df/dw)^T u; None of what has no gradient."""
-    at = linearize(z, w)
+def pullback(u: Tensor, z: Tensor, w: Weights, m: Operators) -> Weights:
+    """(df/dw)^T u."""
+    at = linearize(z, w, m)
     N = w.inject.shape[1]
-    g_total = _sparse_product(w.adjacency.t(), u.reshape(-1, N, 16) * at.d_h)
-    return Weights(g_total.reshape(-1, 16).t() @ z.reshape(-1, N, 16).reshape(-1, 16), g_total, _EMPTY)
+    g_total = _sparse_product(m.adjacency, u.reshape(-1, N, 16) * at.d_h, turn=True)
+    return Weights(g_total.reshape(-1, 16).t() @ z.reshape(-1, N, 16).reshape(-1, 16), g_total)
 
 
-def _sparse_product(a: Tensor, x: Tensor) -> Tensor:
-    """A x for every sample, (M, N) sparse and (B, N, d): one product with the samples side by side."""
-    folded = a @ x.transpose(0, 1).flatten(1)
-    return folded.view(a.shape[0], x.shape[0], x.shape[2]).transpose(0, 1)
+class _SparseProduct(torch.autograd.Function):
+    """`product` of x by a sparse matrix, `transposed` by A^T; torch.func, which takes none, sees no matrix."""
+
+    @staticmethod
+    def forward(product: Map, transposed: Map, x: Tensor) -> Tensor:
+        return product(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.product, ctx.transposed = inputs[:2]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, None, Tensor]:
+        return None, None, cast(Any, _SparseProduct).apply(ctx.transposed, ctx.product, grads[0])
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        return cast(Tensor, cast(Any, _SparseProduct).apply(ctx.product, ctx.transposed, tangents[2]))
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], product: Map, transposed: Map, x: Tensor) -> tuple[Tensor, int]:
+        x = x.movedim(in_dims[2], 0)
+        folded = x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])  # more samples
+        y = cast(Tensor, cast(Any, _SparseProduct).apply(product, transposed, folded))
+        return y.view(*x.shape[:2], *y.shape[1:]), 0
+
+
+def _sparse_product(a: Tensor, x: Tensor, turn: bool = False) -> Tensor:
+    """A x, or A^T x, for every sample, (M, N) sparse and (B, N, d): one product with the samples side by side."""
+
+    def product(turn: bool) -> Map:
+        def apply(x: Tensor) -> Tensor:
+            matrix = a.t() if turn else a
+            folded = matrix @ x.transpose(0, 1).reshape(x.shape[1], x.shape[0] * x.shape[2])
+            return folded.view(matrix.shape[0], x.shape[0], x.shape[2]).transpose(0, 1)
+
+        return apply
+
+    return cast(Tensor, cast(Any, _SparseProduct).apply(product(turn), product(not turn), x))
 
 
 def _inf_norm_ball(weight: Tensor, radius: float) -> Tensor:
@@ -128,9 +169,7 @@ class Ignn(nn.Module):
     def weights(self, u: Tensor, adjacency: Tensor) -> Weights:
         """What f reads besides z: made once a solve, differentiable in the parameters and the inputs."""
         _match(("u", u, "float", ("B", "N", 50)), ("adjacency", adjacency, "sparse_csr", ("N", "N")))
-        return Weights(
-            self.main_layers["0"]["linear"].weight, self.main_layers["0"]["sum"]["1"]["linear"](u), adjacency
-        )
+        return Weights(self.main_layers["0"]["linear"].weight, self.main_layers["0"]["sum"]["1"]["linear"](u))
 
     def forward(self, u: Tensor, adjacency: Tensor, *, z0: State | None = None, depth: int | None = None) -> Tensor:
         """The output (B, N, 121) at the equilibrium.
@@ -151,8 +190,9 @@ class Ignn(nn.Module):
                 return self.forward(*self._cast(u, adjacency), z0=z0, depth=depth)
         w = self.weights(u, adjacency)
         N = u.shape[1]
+        m = Operators(adjacency)
         u0 = self.pack(z0, N) if z0 is not None else _zeros(u, 16 * N)
-        z = equilibrium(u0, w)[0] if depth is None else _repeat(u0, w, depth)
+        z = equilibrium(u0, w, m)[0] if depth is None else _repeat(u0, w, m, depth)
         return self._head(z, u, adjacency)
 
     def solve(self, u: Tensor, adjacency: Tensor, *, z0: State | None = None, depth: int | None = None) -> Solution:
@@ -163,15 +203,16 @@ class Ignn(nn.Module):
                 return self.solve(*self._cast(u, adjacency), z0=z0, depth=depth)
         w = self.weights(u, adjacency)
         N = u.shape[1]
+        m = Operators(adjacency)
         u0 = self.pack(z0, N) if z0 is not None else _zeros(u, 16 * N)
-        z, record = equilibrium(u0, w) if depth is None else _unrolled(u0, w, depth)
+        z, record = equilibrium(u0, w, m) if depth is None else _unrolled(u0, w, m, depth)
         z_star = self.unpack(z, N)
         output = self._head(z, u, adjacency)
-        return _solution(z_star, self.unpack(u0, N), self.unpack(f(z, w) - z, N), record, output)
+        return _solution(z_star, self.unpack(u0, N), self.unpack(f(z, w, m) - z, N), record, output)
 
     def step(self, z: Tensor, u: Tensor, adjacency: Tensor) -> Tensor:
         """f on the packed state, (B, 16 * N) -> (B, 16 * N)."""
-        return f(z, self.weights(u, adjacency))
+        return f(z, self.weights(u, adjacency), Operators(adjacency))
 
     @staticmethod
     def pack(z: State, N: int) -> Tensor:
@@ -423,20 +464,20 @@ def _match(*inputs: tuple[str, Tensor, str, tuple[int | str, ...]]) -> None:
                     raise ValueError(f"{n} is {known} in {place} and {size} in {name}.shape[{axis}]")
 
 
-def _repeat(z: Tensor, w: Weights, depth: int) -> Tensor:
+def _repeat(z: Tensor, w: Weights, m: Operators, depth: int) -> Tensor:
     """f applied `depth` times, with ordinary gradients."""
     if depth < 0:
         raise ValueError(f"depth must not be negative, found {depth}")
     for _ in range(depth):
-        z = f(z, w)
+        z = f(z, w, m)
     return z
 
 
-def _unrolled(z0: Tensor, w: Weights, depth: int) -> tuple[Tensor, Record]:
+def _unrolled(z0: Tensor, w: Weights, m: Operators, depth: int) -> tuple[Tensor, Record]:
     """`_repeat` with its record."""
-    z = _repeat(z0, w, depth)
+    z = _repeat(z0, w, m, depth)
     with torch.no_grad():
-        fz = f(z, w)
+        fz = f(z, w, m)
         norm, small = _test(fz - z, fz)
         status = torch.where(small, 0, torch.where(norm < math.inf, 1, 4))
         steps = torch.full_like(status, depth)
@@ -471,47 +512,47 @@ def _report(what: str, record: Record, goal: str, remedy: str) -> None:
 # vjp and pullback are the same, faster, where no further derivative is taken.
 
 
-def equilibrium(z0: Tensor, w: Weights) -> tuple[Tensor, Record]:
+def equilibrium(z0: Tensor, w: Weights, m: Operators) -> tuple[Tensor, Record]:
     """z* and the record of its solve from z0; z* is differentiable in the weights."""
     with torch.no_grad():
         c = Weights(*(t.detach() for t in w))
-        z, record = fixed_point(lambda z: f(z, c), z0.detach())
+        z, record = fixed_point(lambda z: f(z, c, m), z0.detach())
     _report(
         "the solve",
         record,
         f"max |f(z) - z| <= {ATOL} in {MAX_STEPS} steps",
         "Try more max_steps, a looser tolerance, a smaller damping, or anderson or newton; see solve(...).original.",
     )
-    return _attach("state", record, z, *w), record
+    return _attach("state", record, m, z, *w), record
 
 
-def _attach(kind: str, record: Record | None, v: Tensor, *p: Tensor) -> Tensor:
+def _attach(kind: str, record: Record | None, m: Operators, v: Tensor, *p: Tensor) -> Tensor:
     """v with its derivatives: given for "state", else solved for; `record` takes the record of a backward solve."""
     if not torch.compiler.is_compiling():
-        return cast(Tensor, cast(Any, _ImplicitForward).apply(kind, record, v, *p))
+        return cast(Tensor, cast(Any, _ImplicitForward).apply(kind, record, m, v, *p))
     if kind == "state":
         if not torch.is_grad_enabled():
             return v  # there torch.compile calls a Function with the wrong arguments
-        return cast(Tensor, cast(Any, _Implicit).apply(kind, None, v, *p))
-    return _linear_solve(kind, *p)[0]  # a plain call: nested Functions are not traced
+        return cast(Tensor, cast(Any, _Implicit).apply(kind, None, m, v, *p))
+    return _linear_solve(kind, m, *p)[0]  # a plain call: nested Functions are not traced
 
 
-def _equation(kind: str, v: Tensor, *p: Tensor) -> Tensor:
+def _equation(kind: str, m: Operators, v: Tensor, *p: Tensor) -> Tensor:
     """F(v, *p): "state" with p = w, "adjoint" (J^T) and "tangent" (J) with p = (b, z, *w)."""
     if kind == "state":
-        return f(v, Weights(*p))
+        return f(v, Weights(*p), m)
     b, z, w = p[0], p[1], Weights(*p[2:])
     if kind == "adjoint":
-        return cast(Tensor, _vjp(lambda z: f(z, w), z)[1](v)[0]) + b
-    return _jvp(lambda z: f(z, w), (z,), (v,)) + b
+        return cast(Tensor, _vjp(lambda z: f(z, w, m), z)[1](v)[0]) + b
+    return _jvp(lambda z: f(z, w, m), (z,), (v,)) + b
 
 
-def _linear_solve(kind: str, b: Tensor, z: Tensor, *weights: Tensor) -> tuple[Tensor, Record]:
+def _linear_solve(kind: str, m: Operators, b: Tensor, z: Tensor, *weights: Tensor) -> tuple[Tensor, Record]:
     w = Weights(*weights)
     if kind == "adjoint":
-        at = linearize(z, w)
-        return _adjoint_solve(lambda u: vjp(u, at, w), b)
-    return _adjoint_solve(lambda v: _jvp(lambda z: f(z, w), (z,), (v,)), b)
+        at = linearize(z, w, m)
+        return _adjoint_solve(lambda u: vjp(u, at, w, m), b)
+    return _adjoint_solve(lambda v: _jvp(lambda z: f(z, w, m), (z,), (v,)), b)
 
 
 def _goal(size: Tensor) -> Tensor:
@@ -579,32 +620,30 @@ class _Implicit(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(kind: str, record: Record | None, v: Tensor, *p: Tensor) -> Tensor:
+    def forward(kind: str, record: Record | None, m: Operators, v: Tensor, *p: Tensor) -> Tensor:
         if kind == "state":
             return v.clone()
-        v, solved = _linear_solve(kind, *p)
+        v, solved = _linear_solve(kind, m, *p)
         if record is not None and not torch.compiler.is_compiling():
             _file(record, solved)
         return v
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.kind, ctx.record = inputs[:2]
-        ctx.save_for_backward(output, *inputs[3:])
+        ctx.kind, ctx.record, ctx.m = inputs[:3]
+        ctx.save_for_backward(output, *inputs[4:])
         if not torch.compiler.is_compiling():
-            ctx.save_for_forward(output, *inputs[3:])
+            ctx.save_for_forward(output, *inputs[4:])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         v, *p = ctx.saved_tensors
         at = (v, *p) if ctx.kind == "state" else p[1:]
         record = ctx.record if ctx.kind == "state" else None
-        u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, grads[0], grads[0], *at)
+        u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, ctx.m, grads[0], grads[0], *at)
         if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            return None, None, None, *pullback(u, v, Weights(*p))
-        moving, fixed = p[:-1], p[-1:]
-        pull = _vjp(lambda *moving: _equation(ctx.kind, v, *moving, *fixed), *moving)[1]
-        return None, None, None, *pull(u), *[None] * 1
+            return None, None, None, None, *pullback(u, v, Weights(*p), ctx.m)
+        return None, None, None, None, *_vjp(lambda *p: _equation(ctx.kind, ctx.m, v, *p), *p)[1](u)
 
 
 class _ImplicitForward(_Implicit):
@@ -614,10 +653,8 @@ class _ImplicitForward(_Implicit):
     def jvp(ctx: Any, *tangents: Any) -> Tensor:
         v, *p = ctx.saved_tensors
         at = (v, *p) if ctx.kind == "state" else p[1:]
-        moving, fixed = p[:-1], p[-1:]
-        given = tangents[3:-1]
-        b = _jvp(lambda *moving: _equation(ctx.kind, v, *moving, *fixed), tuple(moving), given)
-        return _attach("adjoint" if ctx.kind == "adjoint" else "tangent", None, b, b, *at)
+        b = _jvp(lambda *p: _equation(ctx.kind, ctx.m, v, *p), tuple(p), tangents[4:])
+        return _attach("adjoint" if ctx.kind == "adjoint" else "tangent", None, ctx.m, b, b, *at)
 
 
 def _file(record: Record, solved: Record) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from deqc.settings import MODES
 from tests.solvers.modules import module
 
 F64 = torch.float64
+Map = Callable[[Tensor], Tensor]
 
 
 def solve(f: Any, z0: list[list[float]], mode: str, method: str = "picard", **settings: Any) -> tuple[Tensor, Any]:
@@ -60,12 +62,12 @@ def test_stops_at_the_first_iterate_that_passes(mode: str, norm: str) -> None:
 @pytest.mark.parametrize("mode", ["abs_norm_safe", "abs_norm_safe_best", "rel_norm_safe", "rel_norm_safe_best"])
 def test_a_sample_that_diverges_is_given_up(mode: str) -> None:
     """The residual of z -> z + 3 |z| z grows without end, that of its mate does not."""
-    f = lambda z: torch.where(z > 5, -3 * z, half(z))  # noqa: E731
+    f: Map = lambda z: torch.where(z > 5, -3 * z, half(z))  # noqa: E731
     z, record = solve(f, [[10.0], [4.0]], mode, test={"divergence": 1e4})
     assert record.status.tolist()[1] == 0
     if mode.startswith("abs"):
         assert record.status.tolist()[0] == 0  # it flees to the side where f contracts
-    g = lambda z: torch.where(z.abs() > 5, -3 * z, half(z))  # noqa: E731
+    g: Map = lambda z: torch.where(z.abs() > 5, -3 * z, half(z))  # noqa: E731
     z, record = solve(g, [[10.0], [4.0]], mode, test={"divergence": 1e4})
     if mode.startswith("rel"):  # |r| / |f(z)| stays as it is
         assert record.status.tolist() == [1, 0]
@@ -101,14 +103,14 @@ def test_a_residual_that_does_not_move_close_to_the_tolerance_stalls() -> None:
 
 def test_one_that_moves_does_not() -> None:
     """A cycle of three, whose residuals are 2.9, 1.5 and 1.4 tolerances."""
-    f = lambda z: torch.where(z < 0.7e-3, z + 2.9e-3, torch.where(z > 2e-3, z - 1.5e-3, z - 1.4e-3))  # noqa: E731
+    f: Map = lambda z: torch.where(z < 0.7e-3, z + 2.9e-3, torch.where(z > 2e-3, z - 1.5e-3, z - 1.4e-3))  # noqa: E731
     _, record = solve(f, [[0.0]], "abs_norm_safe", max_steps=60, test={"patience_steps": 10})
     assert record.status.tolist() == [1]
 
 
 def test_the_best_iterate_is_returned() -> None:
     """The residual of Picard's iteration on z -> cos(4 z) goes up and down."""
-    f = lambda z: torch.cos(4 * z)  # noqa: E731
+    f: Map = lambda z: torch.cos(4 * z)  # noqa: E731
     z0 = torch.tensor([[0.3], [0.9]], dtype=F64)
     z, record = solve(f, z0.tolist(), "abs_norm_safe_best", max_steps=50, atol=1e-9, test={"stalled_steps": 1000})
     iterates = [z0]
@@ -125,7 +127,7 @@ def test_the_best_iterate_is_returned() -> None:
 @pytest.mark.parametrize("method", ["picard", "newton"])
 def test_the_trace_holds_the_residual_of_every_step(method: str) -> None:
     z0 = [[8.0], [2.0], [2.1], [math.nan]]
-    f = lambda z: (z + 1).clamp_min(1e-3).sqrt()  # noqa: E731
+    f: Map = lambda z: (z + 1).clamp_min(1e-3).sqrt()  # noqa: E731
     _, record = solve(f, z0, "abs_norm", method, trace=True, max_steps=30)
     assert record.trace.shape == (4, 31)
     for sample in range(3):
@@ -154,7 +156,7 @@ def test_compiled() -> None:
     model = made.Bed().double()
     x = torch.randn(5, 2, dtype=F64)
     eager = model.solve(x).original
-    compiled = torch.compile(model.solve, fullgraph=True)(x).original
+    compiled = cast(Any, torch.compile(model.solve, fullgraph=True))(x).original
     for name in ("status", "steps", "nfe"):
         assert torch.equal(getattr(eager, name), getattr(compiled, name))
     torch.testing.assert_close(eager.trace, compiled.trace, equal_nan=True, rtol=1e-9, atol=1e-11)

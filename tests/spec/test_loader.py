@@ -218,6 +218,10 @@ def test_what_can_be_read_is_read() -> None:
         ("a: {linear:3, linear:64}", {"a": {"linear": 3, "linear:64": None}}),
         ("a: {b:, c: , d}", {"a": {"b": None, "c": None, "d": None}}),
         ("a: {'linear:64'}", {"a": {"linear:64": None}}),
+        ("a: {b , c}", {"a": ["b", "c"]}),
+        ("a: {1, [2]}", {"a": [1, [2]]}),
+        ("a: {b , c: }", {"a": {"b": None, "c": None}}),
+        ("a: {'b' , c: 1}", {"a": {"b": None, "c": 1}}),
         ("a: [{tanh}, 1]", {"a": [{"tanh": None}, 1]}),
     ],
 )

@@ -42,7 +42,8 @@ def test_a_method_says_what_it_does_and_who_found_it(method: Description) -> Non
 
 def test_the_defaults_of_the_language() -> None:
     shared = {field.name: field.default for field in SOLVER}
-    assert shared == {"atol": 1e-3, "rtol": 1e-3, "max_steps": None, "coupling": "sample", "on_failure": "warn"}
+    told = {"coupling": "sample", "on_failure": "warn", "trace": False}
+    assert shared == {"atol": 1e-3, "rtol": 1e-3, "max_steps": None, **told}
     later = {"levenberg_marquardt": 200, "pseudo_transient": 100, "cascade": 100}  # slow by their nature
     assert {name: method.max_steps for name, method in SOLVERS.items()} == {**dict.fromkeys(SOLVERS, 32), **later}
     assert {field.name: field.default for field in TERMINATION} == {"mode": "abs_norm", "norm": "max"}

@@ -17,6 +17,10 @@ MAX_EXPONENT: Final = 64
 # All fields that some scope may have; which of them one has depends on the rank of its shape.
 FIELDS: Final = ("rank", "size", "channels", "features", "length", "height", "width", "index", "count")
 
+DIMENSION_HINT: Final = (
+    "a number that layers need has to stand in the spec: write it in place of the name, or as a constant"
+)
+
 Scope = Mapping[str, "Number | Mapping[str, Number]"]
 
 
@@ -103,8 +107,7 @@ def _lookup(name: Name, scope: Scope) -> Number:
         value = value[name.member]
         if named(value):
             message = f"{name.dotted} is {value}, which is known at the call only"
-            hint = "a number that layers need has to stand in the spec: write it in place of the name, or as a constant"
-            raise _EvaluationError("E053", name.span, message, hint)
+            raise _EvaluationError("E053", name.span, message, DIMENSION_HINT)
     assert not isinstance(value, Mapping), "checked before evaluation"
     return _bounded(value, name.span, name.dotted)
 

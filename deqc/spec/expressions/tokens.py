@@ -66,7 +66,7 @@ _HINTS: Final = {
     "!": "write `not`, or `!=` to compare",
     "^": "write `**` for a power",
     "$": "names are read without `$` here: `${x}` is a number, `$x` a tensor",
-    "?": "write `a if condition else b`",
+    "?": "a condition is written `a if condition else b`",
     "{": "an expression holds no braces",
     "}": "the expression is the whole value: no text after its `}`",
 }

@@ -280,7 +280,7 @@ def _text(subject: str, **rules: Any) -> Schema:
 
 
 _SECTIONS = {
-    "deqc": lambda: leaf("deqc", f"{LANGUAGE}, the version of the language", const=LANGUAGE),
+    "deqc": lambda: leaf("deqc", f"{LANGUAGE}, the version of the language", const=LANGUAGE, type="integer"),
     "name": lambda: leaf("name", "a name", type="string"),
     "description": lambda: _text("description", maxLength=2000),
     "kind": lambda: leaf("kind", listed(settings.KINDS), enum=list(settings.KINDS)),

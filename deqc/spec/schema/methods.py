@@ -1,13 +1,14 @@
 """The sections `solver` and `adjoint` in the schema, from the tables of methods and the fields they share.
 
 The options of all methods stand side by side; that an option belongs to the chosen method is checked by
-`deqc.spec.methods`.
+`deqc.spec.methods`. An editor offers those of the chosen method alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 from deqc.fields import Field
@@ -16,6 +17,7 @@ from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description
 from deqc.spec.schema.leaves import Schema, by_type, described, field, leaf, listed
 
 LISTED: Final = 8  # methods at most, that a message names one by one
+NOTHING: Final[Mapping[str, Schema]] = MappingProxyType({})
 
 
 def solver(text: str) -> Schema:
@@ -26,7 +28,8 @@ def solver(text: str) -> Schema:
         "termination": _termination(),
         **_options("solver", SOLVERS),
     }
-    return described(_section(fields), text, "auto", ("anderson", {"method": "newton", "atol": 1e-6}))
+    section = _section(fields, _offered("solver", SOLVERS))
+    return described(section, text, "auto", ("anderson", {"method": "newton", "atol": 1e-6}))
 
 
 def adjoint(text: str) -> Schema:
@@ -39,19 +42,53 @@ def adjoint(text: str) -> Schema:
     fields = {
         "method": _method("adjoint", ADJOINTS, "implicit"),
         "linear_solver": described(
-            _section(linear),
+            _section(linear, _offered("adjoint.linear_solver", LINEAR_SOLVERS)),
             "How the linear system of the implicit adjoint is solved: the name of a method, or its settings.",
             "auto",
             ("lu", {"method": "gmres", "max_steps": 10}),
         ),
         **_options("adjoint", ADJOINTS),
     }
-    return described(_section(fields), text, "implicit", ("implicit", {"method": "phantom", "steps": 3}))
+    offered = _offered("adjoint", ADJOINTS)
+    offered["implicit"] = {**offered.get("implicit", {}), "linear_solver": fields["linear_solver"]}
+    section = _section(fields, offered, default="implicit")
+    return described(section, text, "implicit", ("implicit", {"method": "phantom", "steps": 3}))
 
 
-def _section(fields: Schema) -> Schema:
-    """Settings by name, or the principal one: the method."""
-    return by_type("object", {"properties": fields, "additionalProperties": False}, fields[next(iter(fields))])
+def _section(fields: Schema, offered: Mapping[str, Schema] = NOTHING, default: str | None = None) -> Schema:
+    """Settings by name, or the principal one: the method; `offered` are those that only one method has.
+
+    All are allowed here; the keyword `doNotSuggest` of the YAML language server, and the condition that offers them
+    again, are for the editor alone.
+    """
+    apart = {name for options in offered.values() for name in options}
+    properties = {name: {**one, "doNotSuggest": True} if name in apart else one for name, one in fields.items()}
+    settings: Schema = {"properties": properties, "additionalProperties": False}
+    return by_type("object", {**settings, **_conditions(offered, default)}, fields[next(iter(fields))])
+
+
+def _conditions(offered: Mapping[str, Schema], default: str | None) -> Schema:
+    """For each method with options of its own: if it is the chosen one they are offered, else the next is asked."""
+    chain: Schema = {}
+    for method, options in reversed(list(offered.items())):
+        if options:
+            written = {} if method == default else {"required": ["method"]}
+            chain = {
+                "if": {"properties": {"method": {"const": method}}, **written},
+                "then": {"properties": {name: _described_only(one) for name, one in options.items()}},
+                **({"else": chain} if chain else {}),
+            }
+    return chain
+
+
+def _described_only(one: Schema) -> Schema:
+    """What an editor shows of a property, without its rules: they are told of once."""
+    return {key: one[key] for key in ("description", "default") if key in one}
+
+
+def _offered(owner: str, table: Mapping[str, Description]) -> dict[str, Schema]:
+    """The options of each method, by its name."""
+    return {name: _fields(owner, one.fields) for name, one in table.items()}
 
 
 def _method(owner: str, table: Mapping[str, Description], default: str) -> Schema:
