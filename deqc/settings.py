@@ -295,12 +295,11 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
     "kind": _words("neural_ode"),
     "solver": _words(
         """
-        aitken newton_krylov limited_memory_broyden broyden klement dfsane
-        tsit5 vcab3 vcabm3 bs3 dopri5 euler heun rk4 rock2 implicit_euler trbdf2 rosenbrock23
+        newton_krylov dfsane tsit5 vcab3 vcabm3 bs3 dopri5 euler heun rk4 rock2 implicit_euler trbdf2 rosenbrock23
         reversible forward_backward peaceman_rachford
         """
     ),
-    "solver.option": _words("eval mask record steady_state alpha linear_solver"),
+    "solver.option": _words("eval mask record steady_state linear_solver"),
     "termination": _words(""),
     "adjoint": _words("shine reversible gauss backsolve discrete"),
     "adjoint.option": _words("assume"),

@@ -1,11 +1,14 @@
 """The numerical methods as data: one file describes one method, and one row of a table here offers it."""
 
 from deqc.solvers.adjoint import IMPLICIT, JFB, NONE, PHANTOM, UNROLL
+from deqc.solvers.aitken import AITKEN
 from deqc.solvers.anderson import ANDERSON
 from deqc.solvers.auto import AUTO, AUTO_LINEAR
 from deqc.solvers.base import Description, Iteration
+from deqc.solvers.broyden import BROYDEN, LIMITED_MEMORY_BROYDEN
 from deqc.solvers.cascade import CASCADE
 from deqc.solvers.halley import HALLEY
+from deqc.solvers.klement import KLEMENT
 from deqc.solvers.levenberg_marquardt import LEVENBERG_MARQUARDT
 from deqc.solvers.linear import GMRES, LINEAR_ANDERSON, LINEAR_PICARD, LU
 from deqc.solvers.newton import NEWTON
@@ -20,6 +23,20 @@ def _table(*methods: Description) -> dict[str, Description]:
     return {method.name: method for method in methods}
 
 
-SOLVERS = _table(AUTO, PICARD, ANDERSON, NEWTON, TRUST_REGION, LEVENBERG_MARQUARDT, PSEUDO_TRANSIENT, HALLEY, CASCADE)
+SOLVERS = _table(
+    AUTO,
+    PICARD,
+    ANDERSON,
+    AITKEN,
+    BROYDEN,
+    LIMITED_MEMORY_BROYDEN,
+    KLEMENT,
+    NEWTON,
+    TRUST_REGION,
+    LEVENBERG_MARQUARDT,
+    PSEUDO_TRANSIENT,
+    HALLEY,
+    CASCADE,
+)
 ADJOINTS = _table(IMPLICIT, JFB, PHANTOM, UNROLL, NONE)
 LINEAR_SOLVERS = _table(AUTO_LINEAR, GMRES, LU, LINEAR_PICARD, LINEAR_ANDERSON)

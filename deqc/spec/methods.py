@@ -139,7 +139,8 @@ def _own(
             continue
         ok = False
         theirs = ", ".join(options) if options else "none"
-        message = f"'{name}' is an option of {' and '.join(owners)}, not of {description.name}"
+        all_owners = " and ".join([*filter(None, [", ".join(owners[:-1])]), owners[-1]])
+        message = f"'{name}' is an option of {all_owners}, not of {description.name}"
         hint = f"remove it, or write `method: {owners[0]}`"
         problems.add("E080", span, message, expected=f"options of {description.name}: {theirs}", hint=hint)
     return options if ok else None

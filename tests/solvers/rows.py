@@ -47,6 +47,11 @@ class Row:
 ROWS = (
     Row("picard", "contractive near_one rotating"),
     Row("anderson", "contractive near_one rotating", {"ridge": 1e-10}),
+    Row("aitken", ALL),
+    Row("broyden", ALL),
+    Row("broyden", ALL, {"update": "bad"}),
+    Row("limited_memory_broyden", ALL),
+    Row("klement", "contractive"),
     Row("newton", ALL),
     Row("newton", ALL, {"line_search": "backtracking"}),
     *(Row("trust_region", ALL, {"radius": radius}) for radius in RADIUS),

@@ -458,13 +458,18 @@ def test_principal_settings() -> None:
     ("settings", "message", "hint"),
     [
         (
+            "solver: {ridge: 1e-3}",
+            "'ridge' is an option of anderson, not of auto",
+            "remove it, or write `method: anderson`",
+        ),
+        (
             "solver: {history: 3}",
-            "'history' is an option of anderson, not of auto",
+            "'history' is an option of anderson and limited_memory_broyden, not of auto",
             "remove it, or write `method: anderson`",
         ),
         (
             "solver: {method: newton, damping: 0.5}",
-            "'damping' is an option of picard and anderson, not of newton",
+            "'damping' is an option of picard, anderson and aitken, not of newton",
             "remove it, or write `method: picard`",
         ),
         (
