@@ -7,6 +7,7 @@ from deqc.solvers.auto import AUTO, AUTO_LINEAR
 from deqc.solvers.base import Description, Iteration
 from deqc.solvers.broyden import BROYDEN, LIMITED_MEMORY_BROYDEN
 from deqc.solvers.cascade import CASCADE
+from deqc.solvers.dfsane import DFSANE
 from deqc.solvers.halley import HALLEY
 from deqc.solvers.klement import KLEMENT
 from deqc.solvers.levenberg_marquardt import LEVENBERG_MARQUARDT
@@ -31,6 +32,7 @@ SOLVERS = _table(
     BROYDEN,
     LIMITED_MEMORY_BROYDEN,
     KLEMENT,
+    DFSANE,
     NEWTON,
     TRUST_REGION,
     LEVENBERG_MARQUARDT,

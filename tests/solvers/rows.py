@@ -52,6 +52,7 @@ ROWS = (
     Row("broyden", ALL, {"update": "bad"}),
     Row("limited_memory_broyden", ALL),
     Row("klement", "contractive"),
+    Row("dfsane", "contractive near_one expansive stiff"),
     Row("newton", ALL),
     Row("newton", ALL, {"line_search": "backtracking"}),
     *(Row("trust_region", ALL, {"radius": radius}) for radius in RADIUS),
