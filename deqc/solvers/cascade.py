@@ -37,9 +37,9 @@ class Cascade(Iteration):
 
 CASCADE = Cascade(
     "cascade",
-    "Several solvers with a dense Jacobian in turn, each on the samples that those before it have not solved: newton "
-    "with a line search, trust_region by several radii, levenberg_marquardt, pseudo_transient. What solves most; "
-    "`max_steps` is each stage's (as the polyalgorithms of Pal et al. 2024).",
+    "Several solvers with a dense Jacobian in turn, each on the samples that those before it have not solved: newton, "
+    "trust_region by two radii, levenberg_marquardt, pseudo_transient. What solves most; `max_steps` is each stage's "
+    "(as the polyalgorithms of Pal et al. 2024).",
     max_steps=100,
     title="several methods in turn, each from z0 on the samples that are not solved yet",
     remedy="another start z0",
@@ -47,11 +47,11 @@ CASCADE = Cascade(
     reads="jacobian",
     ends=True,
     counts=True,
-    helpers=("_dense_solve", "_dogleg", "_dot", "_size", "_times", "_backtracked"),
+    helpers=("_dense_solve", "_dogleg", "_dot", "_size", "_times"),
     constants=LEVENBERG_MARQUARDT.constants,
     stages=(
-        (NEWTON, {"line_search": "backtracking"}),
-        *((TRUST_REGION, {"radius": radius}) for radius in ("nlsolve", "simple", "fan")),
+        (NEWTON, {"line_search": "none"}),  # gets out of minima of |f(z) - z| in which those that descend end
+        *((TRUST_REGION, {"radius": radius}) for radius in ("nlsolve", "bastin")),  # those that solve most
         (LEVENBERG_MARQUARDT, {"geodesic": "False"}),
         (PSEUDO_TRANSIENT, {"step_size": "1.0"}),
     ),
