@@ -67,7 +67,7 @@ class Problem:
         start = torch.tensor(self.start, dtype=torch.float64)
         return start * factor if factor == 1 or bool(start.any()) else torch.full_like(start, factor)
 
-    def map(self, sign: int = -1) -> Residual:
+    def map(self, sign: int | Tensor = -1) -> Residual:
         """The map z + sign F(z), whose fixed points are the roots of F.
 
         With -1 the residual z - f(z), which quasi-Newton methods work on, is F itself, as in the collection; and
