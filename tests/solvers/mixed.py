@@ -70,7 +70,7 @@ def mixed(kinds: str, dtype: torch.dtype = torch.float64, seed: int = 0) -> Mixe
     """One sample for each word; those of the same kind at the same place of the batch are the same.
 
     easy      contracts well
-    hard      tanh(z) from 2: the slope at the solution 0 is 1, so that every method takes many steps, or all
+    hard      from further away, and df/dz has the eigenvalue 1 at the solution 0: every method takes more steps
     solved    starts at its solution
     infinite  f is infinite
     nan       starts from a NaN
@@ -83,8 +83,8 @@ def mixed(kinds: str, dtype: torch.dtype = torch.float64, seed: int = 0) -> Mixe
     z0 = torch.zeros_like(b)
     for i, word in enumerate(words):
         if word in ("hard", "solved"):
-            s[i], c[i], b[i] = 1, 0, 0
-            z0[i] = 2 if word == "hard" else 0
+            s[i], b[i] = 0.8, 0
+            z0[i] = torch.tensor([2.0, 1.0, 0.5, -1.0]) if word == "hard" else 0
         elif word == "infinite":
             b[i, 1] = torch.inf
         elif word == "nan":
