@@ -85,6 +85,8 @@ def test_one_hard_sample_costs_a_batch_its_own_steps(row: Row) -> None:
 )
 def test_dtypes(row: Row, dtype: torch.dtype, atol: float) -> None:
     f = mixed("easy easy easy", dtype)
+    if dtype == torch.bfloat16:  # a step of h times a smaller residual is rounded to nothing
+        atol /= float(str(row.options.get("step_size", 1)))
     z, record = solve(row, f, atol=atol)
     assert z.dtype == record["residual_norm"].dtype == dtype
     assert record["status"].tolist() == [0, 0, 0]
