@@ -296,7 +296,7 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
     "solver": _words(
         """
         newton_krylov tsit5 vcab3 vcabm3 bs3 dopri5 euler heun rk4 rock2 implicit_euler trbdf2 rosenbrock23
-        reversible forward_backward peaceman_rachford
+        forward_backward peaceman_rachford
         """
     ),
     "solver.option": _words("eval mask record steady_state linear_solver"),

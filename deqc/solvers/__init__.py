@@ -15,6 +15,7 @@ from deqc.solvers.linear import GMRES, LINEAR_ANDERSON, LINEAR_PICARD, LU
 from deqc.solvers.newton import NEWTON
 from deqc.solvers.picard import PICARD
 from deqc.solvers.pseudo_transient import PSEUDO_TRANSIENT
+from deqc.solvers.reversible import REVERSIBLE
 from deqc.solvers.trust_region import TRUST_REGION
 
 __all__ = ["ADJOINTS", "LINEAR_SOLVERS", "SOLVERS", "Description", "Iteration"]
@@ -29,6 +30,7 @@ SOLVERS = _table(
     PICARD,
     ANDERSON,
     AITKEN,
+    REVERSIBLE,
     BROYDEN,
     LIMITED_MEMORY_BROYDEN,
     KLEMENT,

@@ -48,6 +48,7 @@ ROWS = (
     Row("picard", "contractive near_one rotating"),
     Row("anderson", "contractive near_one rotating", {"ridge": 1e-10}),
     Row("aitken", ALL),
+    Row("reversible", "contractive near_one rotating", {"damping": 0.9}),
     Row("broyden", ALL),
     Row("broyden", ALL, {"update": "bad"}),
     Row("limited_memory_broyden", ALL),

@@ -192,7 +192,7 @@ def test_positions_with_scales() -> None:
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        (single("[tanh]", "solver: reversible"), "reversible"),
+        (single("[tanh]", "solver: peaceman_rachford"), "peaceman_rachford"),
         (single("[tanh]", "solver: {method: torchdiffeq.dopri8}"), "torchdiffeq.dopri8"),
         (single("[tanh]", "solver: {method: forward_backward, max_steps: 9}"), "forward_backward"),
         (single("[tanh]", "solver: {method: anderson, eval: {max_steps: 60}}"), "eval"),
@@ -208,7 +208,7 @@ def test_what_is_not_available_is_not_called_unknown(text: str, name: str) -> No
 
 
 def test_what_is_available_instead() -> None:
-    message = only(single("[tanh]", "solver: reversible")).message
+    message = only(single("[tanh]", "solver: peaceman_rachford")).message
     assert message.endswith(f"; available: {', '.join(SOLVERS)}")
 
 
