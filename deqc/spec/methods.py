@@ -139,7 +139,8 @@ def _own(
             continue
         ok = False
         theirs = ", ".join(options) if options else "none"
-        all_owners = " and ".join([*filter(None, [", ".join(owners[:-1])]), owners[-1]])
+        told = owners if len(owners) <= 2 else [", ".join(owners[:2]), "others"]
+        all_owners = " and ".join(told)
         message = f"'{name}' is an option of {all_owners}, not of {description.name}"
         hint = f"remove it, or write `method: {owners[0]}`"
         problems.add("E080", span, message, expected=f"options of {description.name}: {theirs}", hint=hint)

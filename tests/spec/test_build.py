@@ -469,7 +469,7 @@ def test_principal_settings() -> None:
         ),
         (
             "solver: {method: newton, damping: 0.5}",
-            "'damping' is an option of picard, anderson and aitken, not of newton",
+            "'damping' is an option of picard, anderson and others, not of newton",
             "remove it, or write `method: picard`",
         ),
         (
