@@ -464,7 +464,7 @@ def test_principal_settings() -> None:
         ),
         (
             "solver: {history: 3}",
-            "'history' is an option of anderson, limited_memory_broyden and dfsane, not of auto",
+            "'history' is an option of anderson, limited_memory_broyden and others, not of auto",
             "remove it, or write `method: anderson`",
         ),
         (
