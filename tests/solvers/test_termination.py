@@ -160,3 +160,19 @@ def test_compiled() -> None:
     for name in ("status", "steps", "nfe"):
         assert torch.equal(getattr(eager, name), getattr(compiled, name))
     torch.testing.assert_close(eager.trace, compiled.trace, equal_nan=True, rtol=1e-9, atol=1e-11)
+
+
+def test_a_backward_solve_is_watched_by_its_own_tolerance() -> None:
+    """Its steps are shorter than the solve's loose tolerance long before it reaches its own."""
+    linear = {"method": "picard", "rtol": 1e-9, "max_steps": 2000}
+    made = module(
+        "picard",
+        termination="abs_norm_safe",
+        atol=0.5,
+        on_failure="ignore",
+        adjoint={"method": "implicit", "linear_solver": linear},
+    )
+    b = torch.ones(1, 2, dtype=F64)
+    x, record = made._adjoint_solve(lambda x: 0.9 * x, b)
+    assert record.status.tolist() == [0]
+    torch.testing.assert_close(x, 10 * b, rtol=1e-7, atol=0)
