@@ -295,7 +295,7 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
     "kind": _words("neural_ode"),
     "solver": _words(
         """
-        newton_krylov tsit5 vcab3 vcabm3 bs3 dopri5 euler heun rk4 rock2 implicit_euler trbdf2 rosenbrock23
+        tsit5 vcab3 vcabm3 bs3 dopri5 euler heun rk4 rock2 implicit_euler trbdf2 rosenbrock23
         forward_backward peaceman_rachford
         """
     ),

@@ -195,6 +195,14 @@ def constant_names(iteration: Iteration, prefix: str = "") -> list[str]:
     return [f"{prefix}{name.upper()}" for name in iteration.numbers]
 
 
+def iterated(iteration: Iteration, derivative: Sequence[str]) -> list[str]:
+    """`return _iterate(…)` with the solver made from the derivative that it reads and its constants."""
+    solver = call(iteration.class_name, *map(Text, [*derivative, *constant_names(iteration)]))
+    return list(
+        statement("return ", call("_iterate", Text("f"), Text("z0"), solver, Text("_test"), Text("MAX_STEPS")), 4)
+    )
+
+
 def constant_lines(iteration: Iteration, options: Mapping[str, str]) -> list[str]:
     """The coefficients of a solver with these options, as statements."""
     lines: list[str] = []
@@ -265,6 +273,7 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         solver_goal,
         solver_remedy,
         constant_names,
+        iterated,
         constant_lines,
         solver_helpers,
         radius_constants,

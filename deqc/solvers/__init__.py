@@ -13,6 +13,7 @@ from deqc.solvers.klement import KLEMENT
 from deqc.solvers.levenberg_marquardt import LEVENBERG_MARQUARDT
 from deqc.solvers.linear import GMRES, LINEAR_ANDERSON, LINEAR_PICARD, LU
 from deqc.solvers.newton import NEWTON
+from deqc.solvers.newton_krylov import NEWTON_KRYLOV
 from deqc.solvers.picard import PICARD
 from deqc.solvers.pseudo_transient import PSEUDO_TRANSIENT
 from deqc.solvers.reversible import REVERSIBLE
@@ -36,6 +37,7 @@ SOLVERS = _table(
     KLEMENT,
     DFSANE,
     NEWTON,
+    NEWTON_KRYLOV,
     TRUST_REGION,
     LEVENBERG_MARQUARDT,
     PSEUDO_TRANSIENT,

@@ -536,11 +536,18 @@ def _linear_record(norm: Tensor, goal: Tensor, steps: Tensor, products: Tensor) 
     return Record(status, steps, torch.zeros_like(steps), products, norm, norm)
 
 
+def _adjoint_solve(product: Map, b: Tensor) -> tuple[Tensor, Record]:
+    """Solves x = product(x) + b."""
+    goal = _goal(torch.linalg.vector_norm(b, dim=1))
+    x, norm, steps = _gmres(product, b, goal, ADJOINT_STEPS)
+    return x, _linear_record(norm, goal, steps, steps)
+
+
 def _gmres(product: Map, b: Tensor, goal: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
     """Solves x - product(x) = b with a Krylov space for each sample (Saad & Schultz 1986).
 
-    Modified Gram-Schmidt and Givens rotations; a sample whose residual norm has reached its goal adds zero vectors.
-    Returns x, the residual norms and the products of each sample, at most so many.
+    Modified Gram-Schmidt and Givens rotations. A sample adds zero vectors once its residual norm has reached its goal,
+    or its space no longer grows. Returns x, the residual norms and the products of each sample, at most so many.
     """
     tiny = torch.finfo(b.dtype).tiny
     size = torch.linalg.vector_norm(b, dim=1)
@@ -550,6 +557,7 @@ def _gmres(product: Map, b: Tensor, goal: Tensor, most: int) -> tuple[Tensor, Te
     columns: list[list[Tensor]] = []
     for k in range(min(most, b.shape[1])):
         v = basis[k] - product(basis[k])
+        least = 4 * torch.finfo(b.dtype).eps * torch.linalg.vector_norm(v, dim=1)  # what is below is rounding
         column: list[Tensor] = []
         for q in basis:
             column.append((v * q).sum(1))
@@ -557,13 +565,15 @@ def _gmres(product: Map, b: Tensor, goal: Tensor, most: int) -> tuple[Tensor, Te
         below = torch.linalg.vector_norm(v, dim=1)
         for j, (c, s) in enumerate(rotations):
             column[j : j + 2] = c * column[j] + s * column[j + 1], c * column[j + 1] - s * column[j]
-        pivot = torch.hypot(column[k], below).clamp_min(tiny)
-        c, s = column[k] / pivot, below / pivot
+        pivot = torch.linalg.vector_norm(torch.stack([column[k], below]), dim=0)
+        regular = ~(pivot <= least)  # else this vector leads no further: its part of x is zero
+        pivot = torch.where(regular, pivot, 1.0)
+        c, s = column[k] / pivot, torch.where(regular, below / pivot, 1.0)
         rotations.append((c, s))
         columns.append([*column[:k], pivot])
         g[k:] = c * g[k], -s * g[k]
         norms.append(g[k + 1].abs())
-        active = norms[-1] > goal
+        active = (norms[-1] > goal) & (below > least)
         if not torch.compiler.is_compiling() and not _any(active):
             break
         basis.append(v * (active / below.clamp_min(tiny)).unsqueeze(1))
@@ -573,16 +583,9 @@ def _gmres(product: Map, b: Tensor, goal: Tensor, most: int) -> tuple[Tensor, Te
         y.insert(0, (g[k] - sum(c[k] * t for c, t in zip(columns[k + 1 :], y))) / columns[k][k])
         x = x + y[0].unsqueeze(1) * basis[k]
     x = torch.where((size == 0).unsqueeze(1), 0.0, x)  # where J is not finite, too
-    history = torch.stack(norms)  # zero after a sample's goal
+    history = torch.stack(norms)
     steps = (history[:-1] > goal).sum(0)
     return x, history.gather(0, steps.unsqueeze(0)).squeeze(0), steps
-
-
-def _adjoint_solve(product: Map, b: Tensor) -> tuple[Tensor, Record]:
-    """Solves x = product(x) + b."""
-    goal = _goal(torch.linalg.vector_norm(b, dim=1))
-    x, norm, steps = _gmres(product, b, goal, ADJOINT_STEPS)
-    return x, _linear_record(norm, goal, steps, steps)
 
 
 class _Implicit(torch.autograd.Function):

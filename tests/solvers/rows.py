@@ -56,6 +56,8 @@ ROWS = (
     Row("dfsane", "contractive near_one expansive stiff"),
     Row("newton", ALL, max_steps=300),
     Row("newton", ALL, {"line_search": "backtracking"}, max_steps=300),
+    Row("newton_krylov", ALL, max_steps=300),
+    Row("newton_krylov", ALL, {"forcing": "eisenstat_walker", "line_search": "backtracking"}, max_steps=300),
     *(Row("trust_region", ALL, {"radius": radius}, max_steps=300) for radius in RADIUS),
     Row("levenberg_marquardt", ALL, max_steps=300),
     Row("levenberg_marquardt", ALL, {"geodesic": True}, max_steps=300),
