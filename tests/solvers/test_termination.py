@@ -144,8 +144,31 @@ def test_the_trace_holds_the_residual_of_every_step(method: str) -> None:
     assert bool(record.trace[3].isnan().all())
 
 
+def test_the_trace_of_a_cascade_goes_on_from_stage_to_stage() -> None:
+    z0 = [[0.0], [0.1], [900.0], [math.nan]]
+    f: Map = lambda z: z - (3 * z).atan()  # noqa: E731
+    _, alone = solve(f, z0, "abs_norm", "newton", trace=True, max_steps=2, line_search="backtracking")
+    _, record = solve(f, z0, "abs_norm", "cascade", trace=True, max_steps=2)
+    assert record.status.tolist()[:2] == [0, 0]
+    assert int(record.steps[2]) > 2, "the first stage must not solve it"
+    assert torch.equal(record.trace[:, :3].nan_to_num(-1), alone.trace.nan_to_num(-1))
+    for steps, row in zip(record.steps.tolist()[:3], record.trace, strict=False):
+        assert row.isnan().tolist() == [k > steps for k in range(len(row))]
+    assert float(record.trace[2].nan_to_num(math.inf).amin()) == float(record.best_residual_norm[2])
+
+
 def test_there_is_no_trace_unless_asked() -> None:
     assert solve(half, [[1.0]], "abs_norm")[1].trace is None
+
+
+@pytest.mark.slow
+def test_a_cascade_traces_alike_when_compiled() -> None:
+    made = module("cascade", trace=True, max_steps=2, on_failure="ignore")
+    f: Map = lambda z: z - (3 * z).atan()  # noqa: E731
+    z0 = torch.tensor([[0.1], [900.0]], dtype=F64)
+    eager = made.fixed_point(f, z0)[1].trace
+    compiled = cast(Any, torch.compile(made.fixed_point, fullgraph=True))(f, z0)[1].trace
+    torch.testing.assert_close(eager, compiled, equal_nan=True)
 
 
 @pytest.mark.slow
