@@ -36,6 +36,7 @@ from deqc.ops.code import literal
 from deqc.passes import optimise
 from deqc.spec.canonical import sha256
 from deqc.spec.model import Adjoint, Number, Solver, Spec
+from deqc.spec.tree import Mapping as Tree
 from deqc.version import __version__
 
 ADJOINT = "adjoint"  # the name by which generated derivatives are switched off, beside those of the passes
@@ -63,15 +64,21 @@ class Compilation:
 
 
 def compile_text(
-    text: str, file: str, disable: frozenset[str] = frozenset(), constants: Mapping[str, Number] = NONE
+    text: str,
+    file: str,
+    disable: frozenset[str] = frozenset(),
+    constants: Mapping[str, Number] = NONE,
+    settings: Tree | None = None,
 ) -> Compilation:
     """Compiles a spec; `disable` names passes to leave out, and `adjoint`; `constants` replace those of the spec.
+
+    `settings` of the solver, a mapping as in that section, go before the spec's own.
 
     Raises:
         SpecError: the spec is wrong; holds every mistake.
     """
     problems = Problems()
-    spec = read_spec(text, file, constants, problems)
+    spec = read_spec(text, file, constants, problems, settings)
     lowered = lower(spec, problems)
     problems.raise_errors()
     assert lowered is not None

@@ -12,16 +12,20 @@ from deqc.spec.build import build
 from deqc.spec.loader import compose
 from deqc.spec.meant import sections_as_meant
 from deqc.spec.model import Number, Spec
+from deqc.spec.overlay import with_solver
+from deqc.spec.tree import Mapping as Tree
 from deqc.spec.validate import validate
 
 NONE: Mapping[str, Number] = MappingProxyType({})
 
 
-def check_text(text: str, file: str, constants: Mapping[str, Number] = NONE) -> list[Diagnostic]:
+def check_text(
+    text: str, file: str, constants: Mapping[str, Number] = NONE, settings: Tree | None = None
+) -> list[Diagnostic]:
     """All that is wrong or doubtful in a spec, in reading order; checks as much as `compile_text` does."""
     problems = Problems()
     try:
-        spec = read_spec(text, file, constants, problems)
+        spec = read_spec(text, file, constants, problems, settings)
         lowered = lower(spec, problems)
         if lowered is not None:
             choose(spec, lowered, problems)
@@ -30,8 +34,10 @@ def check_text(text: str, file: str, constants: Mapping[str, Number] = NONE) -> 
     return list(problems.sorted())
 
 
-def read_spec(text: str, file: str, constants: Mapping[str, Number], problems: Problems) -> Spec:
-    """The spec that a text holds; `constants` replace its own.
+def read_spec(
+    text: str, file: str, constants: Mapping[str, Number], problems: Problems, settings: Tree | None = None
+) -> Spec:
+    """The spec that a text holds; `constants` replace its own, and `settings` of the solver go before its own.
 
     Raises:
         SpecError: it holds none; every mistake found so far.
@@ -41,6 +47,8 @@ def read_spec(text: str, file: str, constants: Mapping[str, Number], problems: P
         problems.raise_errors()
     assert root is not None
     root = sections_as_meant(root, problems)
+    if settings is not None:
+        root = with_solver(root, settings)
     validate(root, problems)
     spec = build(root, problems, constants)
     if spec is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from deqc.cli.configuration import Configuration
 from deqc.cli.options import Number
 from deqc.cli.reading import Report, specs_of
 from deqc.diagnostics import Diagnostic, Problems, Related, Severity, SpecError
+
+if TYPE_CHECKING:
+    from deqc.spec.tree import Mapping as Tree
 
 
 @dataclass
@@ -44,9 +48,16 @@ class Constants:
         return {name: value for name, value in self.values.items() if name in names}
 
     def traced(
-        self, found: Iterable[Diagnostic], text: str, file: str, given: Mapping[str, Number]
+        self,
+        found: Iterable[Diagnostic],
+        text: str,
+        file: str,
+        given: Mapping[str, Number],
+        settings: Tree | None = None,
     ) -> list[Diagnostic]:
         """What was found in a spec with its constants, those that `given` sets on the call included.
+
+        `settings` of the solver are as for `compile_text`.
 
         A mistake that is not there without a constant of the configuration names the line that sets it.
         """
@@ -59,7 +70,7 @@ class Constants:
         lines: list[list[Related]] = [[] for _ in told]
         for name, value in own.items():
             others = {one: number for one, number in own.items() if one != name}
-            without = check_text(text, file, {**others, **given})
+            without = check_text(text, file, {**others, **given}, settings)
             line = Related(self.settings.places[name], f"'{name}' is set to {str(value).lower()} here")
             for one, blamed in zip(told, lines, strict=True):
                 if one not in without:

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "graph": "graph",
     "init": "init",
     "schema": "schema",
+    "solve": "solve",
 }
 """Every subcommand, which is also the name of its file, and its function there."""
 

@@ -8,13 +8,14 @@ EXAMPLES = """\b
 Examples:
   deqc schema > deqc-1.schema.json
   deqc schema diagnostics
+  deqc schema solve
 """
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("what", type=click.Choice(["spec", "diagnostics"]), default="spec")
+@click.argument("what", type=click.Choice(["spec", "diagnostics", "solve"]), default="spec")
 def schema(what: str) -> None:
-    """Prints the JSON Schema (2020-12) of the spec language, or of what `--format json` prints."""
+    """Prints the JSON Schema (2020-12) of the spec language, or of what deqc prints as JSON."""
     if what == "spec":
         from deqc.spec.schema import text
 
@@ -22,5 +23,5 @@ def schema(what: str) -> None:
     else:
         from deqc.resources import folder
 
-        content = (folder("schemas") / "diagnostics-1.schema.json").read_text(encoding="utf-8")
+        content = (folder("schemas") / f"{what}-1.schema.json").read_text(encoding="utf-8")
     click.echo(content.encode("utf-8"), nl=False)  # bytes: the same in every locale

@@ -132,7 +132,7 @@ def _resolved(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def replace(path: Path, source: str) -> None:
+def replace(path: Path, content: str | bytes) -> None:
     """Writes a temporary file in the same folder and moves it into place, which other processes see as one step.
 
     Raises:
@@ -145,7 +145,7 @@ def replace(path: Path, source: str) -> None:
         handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".tmp")
         try:
             with os.fdopen(handle, "wb") as opened:
-                opened.write(source.encode("utf-8"))
+                opened.write(content if isinstance(content, bytes) else content.encode("utf-8"))
             os.chmod(temporary, file.stat().st_mode & 0o777 if file.exists() else 0o666 & ~_umask())
             os.replace(temporary, file)
         except BaseException:

@@ -164,10 +164,14 @@ def goal_text(solver: SolverPlan) -> str:
     }[solver.mode] + (" over the batch" if solver.coupling == "batch" else "")
 
 
+def stop_text(solver: SolverPlan) -> str:
+    """The stop test with its tolerances, e.g. `max |f(z) - z| <= 1e-3`."""
+    return goal_text(solver).replace("ATOL", solver.atol).replace("RTOL", solver.rtol)
+
+
 def solver_text(solver: SolverPlan) -> str:
     """What `extra_repr` says of the solver."""
-    goal = goal_text(solver).replace("ATOL", solver.atol).replace("RTOL", solver.rtol)
-    return f"{solver.method}, {goal}, at most {solver.max_steps} steps"
+    return f"{solver.method}, {stop_text(solver)}, at most {solver.max_steps} steps"
 
 
 def adjoint_text(adjoint: AdjointPlan) -> str:

@@ -1,0 +1,65 @@
+"""Settings of the solver that stand in no spec: who runs a model may choose others, and the rest stays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Map
+from dataclasses import replace
+
+from deqc.diagnostics import Problems, Span
+from deqc.solvers import SOLVERS
+from deqc.spec.scalars import resolve
+from deqc.spec.tree import Entry, Mapping, Scalar
+
+_OWN = frozenset(field.name for method in SOLVERS.values() for field in method.fields)
+"""The options that are some method's own."""
+
+
+def named(text: str, file: str, column: int, problems: Problems) -> Mapping | None:
+    """The settings that `anderson:history=8` stands for, each at its place in a file of one line.
+
+    None where it is not a method followed by options of that form; a value that is refused is reported.
+    """
+    entries: list[Entry] = []
+    for index, part in enumerate(text.split(":")):
+        place = Span(file, 1, column, 1, column + len(part))
+        name, equals, value = part.partition("=") if index else ("method", "=", part)
+        if not (name and equals and value) or any(entry.name == name for entry in entries):
+            return None
+        behind = replace(place, column=place.end_column - len(value))
+        key = replace(place, end_column=column + len(name)) if index else place
+        entries.append(Entry(_word(name, key), Scalar(resolve(value, behind, problems), value, True, behind)))
+        column = place.end_column + 1
+    return Mapping(tuple(entries), Span(file, 1, entries[0].value.span.column, 1, column - 1))
+
+
+def with_settings(settings: Mapping, more: Map[str, str | bool]) -> Mapping:
+    """The same and further ones, which stand at no place of their own."""
+    at = replace(settings.span, end_column=settings.span.column)
+    entries = (Entry(_word(name, at), Scalar(value, str(value), True, at)) for name, value in more.items())
+    return replace(settings, entries=(*settings.entries, *entries))
+
+
+def with_solver(root: Mapping, settings: Mapping) -> Mapping:
+    """The document with these settings of the solver before its own.
+
+    Where they name a method, the document's options of another method go; what all methods share stays.
+    """
+    section = root.entry("solver")
+    if section is None:
+        return replace(root, entries=(*root.entries, Entry(_word("solver", settings.span), settings)))
+    own = section.value
+    if not isinstance(own, Mapping):
+        own = Mapping((Entry(_word("method", own.span), own),), own.span)
+    chosen = settings.get("method")
+    method = SOLVERS.get(str(chosen.value)) if isinstance(chosen, Scalar) else None
+    gone = {entry.name for entry in settings}
+    if chosen is not None:
+        gone |= _OWN - {field.name for field in method.fields} if method is not None else _OWN
+    kept = tuple(entry for entry in own if entry.name not in gone)
+    merged = replace(own, entries=(*kept, *settings.entries))
+    entries = tuple(replace(entry, value=merged) if entry is section else entry for entry in root)
+    return replace(root, entries=entries)
+
+
+def _word(text: str, span: Span) -> Scalar:
+    return Scalar(text, text, True, span)
