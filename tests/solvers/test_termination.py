@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from deqc.settings import MODES
+from deqc.solvers.cascade import CASCADE
 from tests.solvers.modules import module
 
 F64 = torch.float64
@@ -147,7 +148,8 @@ def test_the_trace_holds_the_residual_of_every_step(method: str) -> None:
 def test_the_trace_of_a_cascade_goes_on_from_stage_to_stage() -> None:
     z0 = [[0.0], [0.1], [900.0], [math.nan]]
     f: Map = lambda z: z - (3 * z).atan()  # noqa: E731
-    _, alone = solve(f, z0, "abs_norm", "newton", trace=True, max_steps=2, line_search="backtracking")
+    first, options = CASCADE.stages[0]
+    _, alone = solve(f, z0, "abs_norm", first.name, trace=True, max_steps=2, **options)
     _, record = solve(f, z0, "abs_norm", "cascade", trace=True, max_steps=2)
     assert record.status.tolist()[:2] == [0, 0]
     assert int(record.steps[2]) > 2, "the first stage must not solve it"
@@ -162,8 +164,11 @@ def test_there_is_no_trace_unless_asked() -> None:
 
 
 @pytest.mark.slow
-def test_a_cascade_traces_alike_when_compiled() -> None:
-    made = module("cascade", trace=True, max_steps=2, on_failure="ignore")
+@pytest.mark.parametrize(
+    ("method", "options"), [("cascade", {}), *(("trust_region", {"radius": one}) for one in ("simple", "bastin"))]
+)
+def test_traces_alike_when_compiled(method: str, options: dict[str, str]) -> None:
+    made = module(method, trace=True, max_steps=2, on_failure="ignore", **options)
     f: Map = lambda z: z - (3 * z).atan()  # noqa: E731
     z0 = torch.tensor([[0.1], [900.0]], dtype=F64)
     eager = made.fixed_point(f, z0)[1].trace
