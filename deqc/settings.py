@@ -303,7 +303,7 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
     "termination": _words(""),
     "adjoint": _words("shine reversible gauss backsolve discrete"),
     "adjoint.option": _words("assume"),
-    "linear_solver": _words("neumann broyden limited_memory_broyden bicgstab cg forward_backward peaceman_rachford"),
+    "linear_solver": _words("neumann bicgstab cg forward_backward peaceman_rachford"),
     "step": _words(""),
     "step.option": _words(""),
     "parametrization": _words("monotone lben"),

@@ -69,7 +69,7 @@ def test_options_of_auto_go_to_what_is_chosen() -> None:
     compilation = compile_text(spec("[100]", tail="solver: {method: auto, max_steps: 7, atol: 2e-4}\n"), "m.yaml")
     plan = solver_plan(compilation.solver)
     assert (plan.method, plan.max_steps, plan.atol) == ("anderson", "7", "2e-4")
-    assert plan.options == {"history": "5", "ridge": plan.options["ridge"], "damping": plan.options["damping"]}
+    assert plan.options == {"history": "5", "ridge": "1e-4", "damping": "1.0", "type": "ii", "safeguard": "True"}
 
 
 @pytest.mark.parametrize(

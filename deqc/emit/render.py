@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import jinja2
@@ -18,6 +18,7 @@ from deqc.emit.plan import AdjointPlan, Argument, Operator, Plan, ScalePlan, Sol
 from deqc.ops.code import Code, Items, Text, call, literal, stretch
 from deqc.resources import folder
 from deqc.solvers import Iteration
+from deqc.solvers.base import Brought, Part
 from deqc.solvers.trust_region import RADIUS
 
 WIDTH: Final = 120
@@ -207,10 +208,10 @@ def iterated(iteration: Iteration, derivative: Sequence[str]) -> list[str]:
     )
 
 
-def constant_lines(iteration: Iteration, options: Mapping[str, str]) -> list[str]:
-    """The coefficients of a solver with these options, as statements."""
+def constant_lines(plan: Plan) -> list[str]:
+    """The coefficients of the module's solvers, as statements."""
     lines: list[str] = []
-    for name, value in iteration.brought(options).constants.items():
+    for name, value in {name: value for one in _brought(plan) for name, value in one.constants.items()}.items():
         lines += statement(f"{name} = ", _nested(value), 0)
     return lines
 
@@ -222,10 +223,32 @@ def radius_constants(scheme: str) -> dict[str, str]:
 
 def solver_helpers(plan: Plan) -> frozenset[str]:
     """The functions that the module's solvers call."""
-    helpers = set(plan.solver.iteration.brought(plan.solver.options).helpers)
+    return frozenset(helper for one in _brought(plan) for helper in one.helpers)
+
+
+def _brought(plan: Plan) -> list[Brought]:
+    """What the solver and that of the adjoint bring into the module."""
+    brought = [plan.solver.iteration.brought(plan.solver.options)]
     if plan.adjoint.iteration is not None:
-        helpers |= set(plan.adjoint.iteration.brought(plan.adjoint.linear_options).helpers)
-    return frozenset(helpers)
+        brought.append(plan.adjoint.iteration.brought(plan.adjoint.linear_options))
+    return brought
+
+
+def solver_parts(plan: Plan) -> list[Part]:
+    """The classes of the solver, and that of the adjoint's where it is another one."""
+    parts = list(plan.solver.iteration.parts(plan.solver.options))
+    if plan.adjoint.iteration is not None and adjoint_class(plan) not in [part.class_name for part in parts]:
+        name, options = plan.adjoint.iteration.name, plan.adjoint.linear_options
+        parts.append(Part(name, adjoint_class(plan), options))
+    return parts
+
+
+def adjoint_class(plan: Plan) -> str:
+    """The class that solves the linear system: the solver's, where both are one method with the same choices."""
+    linear, solver = plan.adjoint.iteration, plan.solver.iteration
+    assert linear is not None
+    mine, its = linear.choices(plan.adjoint.linear_options), solver.choices(plan.solver.options)
+    return linear.class_name if linear.name != solver.name or mine == its else f"_Adjoint{linear.class_name[1:]}"
 
 
 def _nested(value: object) -> Code:
@@ -280,6 +303,8 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         iterated,
         constant_lines,
         solver_helpers,
+        solver_parts,
+        adjoint_class,
         radius_constants,
         noted,
         adjoint_goal,

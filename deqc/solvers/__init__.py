@@ -11,7 +11,14 @@ from deqc.solvers.dfsane import DFSANE
 from deqc.solvers.halley import HALLEY
 from deqc.solvers.klement import KLEMENT
 from deqc.solvers.levenberg_marquardt import LEVENBERG_MARQUARDT
-from deqc.solvers.linear import GMRES, LINEAR_ANDERSON, LINEAR_PICARD, LU
+from deqc.solvers.linear import (
+    GMRES,
+    LINEAR_ANDERSON,
+    LINEAR_BROYDEN,
+    LINEAR_LIMITED_MEMORY_BROYDEN,
+    LINEAR_PICARD,
+    LU,
+)
 from deqc.solvers.newton import NEWTON
 from deqc.solvers.newton_krylov import NEWTON_KRYLOV
 from deqc.solvers.picard import PICARD
@@ -45,4 +52,12 @@ SOLVERS = _table(
     CASCADE,
 )
 ADJOINTS = _table(IMPLICIT, JFB, PHANTOM, UNROLL, NONE)
-LINEAR_SOLVERS = _table(AUTO_LINEAR, GMRES, LU, LINEAR_PICARD, LINEAR_ANDERSON)
+LINEAR_SOLVERS = _table(
+    AUTO_LINEAR,
+    GMRES,
+    LU,
+    LINEAR_PICARD,
+    LINEAR_ANDERSON,
+    LINEAR_BROYDEN,
+    LINEAR_LIMITED_MEMORY_BROYDEN,
+)

@@ -91,3 +91,7 @@ class Iteration(Description):
     def numbers(self) -> tuple[str, ...]:
         """The options that are arguments of its class, in order."""
         return tuple(one.name for one in self.fields if one.kind in (Kind.INT, Kind.NUMBER))
+
+    def choices(self, options: Mapping[str, str]) -> dict[str, str]:
+        """The other options, for which its class is written."""
+        return {one.name: options[one.name] for one in self.fields if one.name not in self.numbers}

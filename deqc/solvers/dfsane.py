@@ -26,7 +26,7 @@ DFSANE = Iteration(
     helpers=("_dot",),
     constants={
         "DECREASE": 1e-4,  # of |f(z) - z|^2, times the square of the factor of a step
-        "SHORTER": (0.1, 0.5),  # least and largest factor from a refused step to the next one of its sign
+        "SHRINKAGE": (0.1, 0.5),  # least and largest factor from a refused step to the next one of its sign
         "LENGTHS": (1e-10, 1e10),  # between which the length of a step is trusted
     },
 )

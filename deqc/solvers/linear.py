@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from deqc.solvers.anderson import ANDERSON
 from deqc.solvers.base import Description
+from deqc.solvers.broyden import BROYDEN, LIMITED_MEMORY_BROYDEN
 from deqc.solvers.picard import PICARD
 
 GMRES = Description(
@@ -31,4 +32,16 @@ LINEAR_ANDERSON = replace(
     ANDERSON,
     summary="Anderson acceleration of u = J^T u + g, for each sample: one product with J^T a step (Walker & Ni 2011; "
     "on a linear system as fast as GMRES while the history is not full).",
+)
+
+LINEAR_BROYDEN = replace(
+    BROYDEN,
+    summary="Broyden's method on u = J^T u + g, with a dense matrix for each sample: one product with J^T a step, at "
+    "most twice as many as the state has numbers where none is refused (Gay 1979).",
+)
+
+LINEAR_LIMITED_MEMORY_BROYDEN = replace(
+    LIMITED_MEMORY_BROYDEN,
+    summary="Broyden's method on u = J^T u + g, with a matrix that is a sum of at most `history` products: one product "
+    "with J^T a step (Kelley 1995, chapter 7).",
 )

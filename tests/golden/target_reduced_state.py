@@ -31,6 +31,7 @@ MAX_STEPS = 32
 HISTORY = 5
 RIDGE = 1e-4
 DAMPING = 1.0
+GROWTH = 2.0
 ADJOINT_RTOL = 1e-3
 ADJOINT_ATOL = 0.0
 ADJOINT_STEPS = 32
@@ -383,10 +384,12 @@ def _test(r: Tensor, fz: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class _Anderson(_Solver):
-    """Anderson acceleration, type II, with a ring of the last `history` iterates (Walker & Ni 2011).
+    """Anderson acceleration, type II, from a ring of the last `history` steps (Walker & Ni 2011).
 
-    The next z is sum_i a_i (z_i + damping r_i), r_i = f(z_i) - z_i, where a = (G + ridge max(diag G) I)^-1 1 scaled to
-    sum 1 and G_ij = <r_i, r_j>.
+    The next z is z + damping r - (S + damping Y) c, with r = f(z) - z, the steps S, the changes Y of r on them and
+    c = (G + ridge D)^-1 Y^T r, where G = Y^T Y and D is its diagonal.
+    A combination that makes |r| larger by more than GROWTH is refused: the next step is a plain one from the same z
+    (as the safeguard of Zhang, O'Donoghue & Boyd 2020).
     """
 
     history: int
@@ -398,31 +401,42 @@ class _Anderson(_Solver):
         gram = fz.new_zeros(fz.shape[0], self.history, self.history)
         # a number where the ring may be written in place: nothing records or traces it
         traced = torch.compiler.is_compiling() or torch.is_grad_enabled() or _any(torch.zeros_like(fz) > 0)
-        return ring, ring.clone(), gram, torch.zeros((), dtype=torch.int64, device=fz.device) if traced else 0
+        k = torch.zeros((), dtype=torch.int64, device=fz.device) if traced else 0
+        return ring, ring.clone(), gram, k, torch.zeros_like(fz[:, 0], dtype=torch.bool)
 
     def step(self, f: Map, z: Tensor, fz: Tensor, on: Tensor, *memory: Any) -> _Step:
-        values, residuals, gram, k = memory
-        slots = torch.arange(self.history, device=z.device)
-        slot = (slots == k % self.history).view(1, -1, 1)
+        steps, changes, gram, k, refused = memory
         r = fz - z
-        value = torch.lerp(z, fz, self.damping)
+        c = self._combination(gram, (changes @ r.unsqueeze(2)).squeeze(2))
+        c = torch.where(refused.unsqueeze(1), 0.0, c)
+        combined = c.unsqueeze(1) @ steps + self.damping * (c.unsqueeze(1) @ changes)
+        new = torch.lerp(z, fz, self.damping) - combined.squeeze(1)
+        image = f(new)
+        s, after = new - z, image - new
+        y = after - r
+        refused = (c != 0).any(1) & ~(_dot(after, after) <= GROWTH**2 * _dot(r, r))
+        back = refused.unsqueeze(1)
+        s, y = torch.where(back, 0.0, s), torch.where(back, 0.0, y)
+        new, image = torch.where(back, z, new), torch.where(back, fz, image)
+        slot = (torch.arange(self.history, device=z.device) == k % self.history).view(1, -1, 1)
         if isinstance(k, Tensor):
-            values = torch.where(slot, value.unsqueeze(1), values)
-            residuals = torch.where(slot, r.unsqueeze(1), residuals)
+            steps = torch.where(slot, s.unsqueeze(1), steps)
+            changes = torch.where(slot, y.unsqueeze(1), changes)
         else:
-            values[:, k % self.history] = value
-            residuals[:, k % self.history] = r
-        row = residuals @ r.unsqueeze(2)
+            steps[:, k % self.history] = s
+            changes[:, k % self.history] = y
+        row = changes @ y.unsqueeze(2)
         gram = torch.where(slot, row.mT, torch.where(slot.mT, row, gram))
-        top = gram.diagonal(dim1=1, dim2=2).amax(1).clamp_min(torch.finfo(gram.dtype).tiny)
-        ridge = self.ridge * torch.eye(self.history, dtype=gram.dtype, device=gram.device)
-        used = (slots <= k).to(gram.dtype).expand(gram.shape[0], -1)
-        a = _dense_solve(gram / top.view(-1, 1, 1) + ridge, used)
-        total = a.sum(1, keepdim=True)
-        regular = (total > 0) & (total < math.inf)
-        a = torch.where(regular, a / total, slot.view(1, -1).to(a.dtype))  # a plain step where G is singular
-        z = (a.unsqueeze(1) @ values).squeeze(1)
-        return _Step(z, f(z), (values, residuals, gram, k + 1))
+        return _Step(new, image, (steps, changes, gram, k + 1, refused))
+
+    def _combination(self, gram: Tensor, side: Tensor) -> Tensor:
+        """(G + ridge D)^-1 times the side, solved with a diagonal of ones; 0 where there is no step or no solution."""
+        diagonal = gram.diagonal(dim1=1, dim2=2)
+        empty = diagonal == 0
+        scale = torch.where(empty, 1.0, diagonal).abs().rsqrt()
+        ridge = torch.where(empty, 1.0, self.ridge)
+        c = scale * _dense_solve(scale.unsqueeze(2) * gram * scale.unsqueeze(1) + torch.diag_embed(ridge), scale * side)
+        return torch.where(c.isfinite().all(1, keepdim=True), c, 0.0)
 
 
 def _dense_solve(a: Tensor, b: Tensor) -> Tensor:
@@ -430,6 +444,11 @@ def _dense_solve(a: Tensor, b: Tensor) -> Tensor:
     wide = torch.promote_types(b.dtype, torch.float32)
     x, info = torch.linalg.solve_ex(a.to(wide), b.to(wide).unsqueeze(2))
     return torch.where((info == 0).unsqueeze(1), x.squeeze(2), 0.0).to(b.dtype)
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    """<a, b> of each sample."""
+    return (a * b).sum(1)
 
 
 def _checked(name: str, value: Tensor, *shape: int) -> Tensor:

@@ -46,7 +46,9 @@ class Row:
 
 ROWS = (
     Row("picard", "contractive near_one rotating"),
-    Row("anderson", "contractive near_one rotating", {"ridge": 1e-10}),
+    Row("anderson", ALL),
+    Row("anderson", ALL, {"type": "i"}),
+    Row("anderson", "contractive near_one rotating", {"safeguard": False}),
     Row("aitken", ALL),
     Row("reversible", "contractive near_one rotating", {"damping": 0.9}),
     Row("broyden", ALL),

@@ -435,7 +435,7 @@ def test_settings_that_are_written() -> None:
         )
     )
     method = spec.solver.method
-    assert method.options == {"history": 7, "ridge": 1e-4, "damping": 1.0}
+    assert method.options == {"history": 7, "ridge": 1e-4, "damping": 1.0, "type": "ii", "safeguard": True}
     assert method.written == {"method", "history", "rtol", "atol", "termination"}
     assert method.spans["history"].line == 7
     assert (spec.solver.mode, spec.solver.norm) == ("rel_norm", "l2")

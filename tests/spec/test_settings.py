@@ -6,7 +6,7 @@ import pytest
 
 from deqc.fields import Field, Kind
 from deqc.settings import LINEAR, PLANNED, SECTIONS, SOLVER, TERMINATION, planned
-from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description
+from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description, Iteration
 
 METHODS = [*SOLVERS.values(), *ADJOINTS.values(), *LINEAR_SOLVERS.values()]
 FIELDS = [*SOLVER, *TERMINATION, *LINEAR, *(one for method in METHODS for one in method.fields)]
@@ -49,7 +49,13 @@ def test_the_defaults_of_the_language() -> None:
     assert {field.name: field.default for field in TERMINATION} == {"mode": "abs_norm", "norm": "max"}
     assert {field.name: field.default for field in LINEAR} == {"max_steps": None, "rtol": None, "atol": 0.0}
     assert ADJOINTS["phantom"].defaults == {"steps": 5, "damping": 1.0}
-    assert SOLVERS["anderson"].defaults == {"history": 5, "ridge": 1e-4, "damping": 1.0}
+    assert SOLVERS["anderson"].defaults == {
+        "history": 5,
+        "ridge": 1e-4,
+        "damping": 1.0,
+        "type": "ii",
+        "safeguard": True,
+    }
     assert SOLVERS["picard"].defaults == {"damping": 1.0}
 
 
@@ -59,6 +65,21 @@ def test_what_is_available_is_not_planned() -> None:
         assert not PLANNED[place] & table.keys()
     assert not PLANNED["section"] & {section.name for section in SECTIONS}
     assert not PLANNED["termination"] & {mode for field in TERMINATION for mode in field.choices}
+
+
+def coefficients(method: Iteration) -> set[tuple[str, object]]:
+    """All that the method may bring into a module."""
+    brought = [one.constants for choices in method.chosen.values() for one in choices.values()]
+    return {(name, value) for constants in (method.constants, *brought) for name, value in constants.items()}
+
+
+def test_a_solver_and_that_of_the_adjoint_mean_the_same_by_a_constant() -> None:
+    """Both stand in one module."""
+    solvers = [method for method in SOLVERS.values() if isinstance(method, Iteration)]
+    for linear in (method for method in LINEAR_SOLVERS.values() if isinstance(method, Iteration)):
+        for solver in solvers:
+            together = coefficients(linear) | coefficients(solver)
+            assert len(dict(together)) == len(together), (linear.name, solver.name)
 
 
 def test_methods_of_torchdiffeq_are_planned() -> None:
