@@ -203,9 +203,8 @@ def constant_names(iteration: Iteration, prefix: str = "") -> list[str]:
 def iterated(iteration: Iteration, derivative: Sequence[str]) -> list[str]:
     """`return _iterate(…)` with the solver made from the derivative that it reads and its constants."""
     solver = call(iteration.class_name, *map(Text, [*derivative, *constant_names(iteration)]))
-    return list(
-        statement("return ", call("_iterate", Text("f"), Text("z0"), solver, Text("_test"), Text("MAX_STEPS")), 4)
-    )
+    rest = ["_test", "MAX_STEPS", *(["inside"] if iteration.reads else [])]
+    return list(statement("return ", call("_iterate", Text("f"), Text("z0"), solver, *map(Text, rest)), 4))
 
 
 def constant_lines(plan: Plan) -> list[str]:

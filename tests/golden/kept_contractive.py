@@ -385,7 +385,8 @@ def fixed_point(
     torch.func. `jvp` is not used.
     A sample whose I - df/dz is singular ends as stalled.
     """
-    return _iterate(f, z0, _Newton(jacobian or (lambda z: _jacobian(f, z))), _test, MAX_STEPS)
+    inside = 0 if jacobian else 1
+    return _iterate(f, z0, _Newton(jacobian or (lambda z: _jacobian(f, z))), _test, MAX_STEPS, inside)
 
 
 class _Step(NamedTuple):
@@ -428,10 +429,11 @@ class _State(NamedTuple):
     memory: tuple[Any, ...]  # of the solver
 
 
-def _iterate(f: Map, z0: Tensor, solver: _Solver, test: Test, max_steps: int) -> tuple[Tensor, Record]:
+def _iterate(f: Map, z0: Tensor, solver: _Solver, test: Test, max_steps: int, inside: int = 0) -> tuple[Tensor, Record]:
     """Steps of `solver` on every sample until its residual passes `test`, is not finite, or max_steps are taken.
 
     A sample that has ended no longer changes, whatever the others do.
+    `inside` are the evaluations of f by the derivative that a step takes, where torch makes it.
     """
 
     def running(*state: Tensor) -> Tensor:
@@ -454,9 +456,9 @@ def _iterate(f: Map, z0: Tensor, solver: _Solver, test: Test, max_steps: int) ->
             torch.fmin(at.best, norm),
             at.steps + on,
             torch.where(on, torch.where(good, end, 4), at.status),
-            at.nfe + on * new.nfe,
+            at.nfe + on * (new.nfe + inside),
             at.njvp + on * new.njvp,
-            at.calls + _most(on * new.nfe),
+            at.calls + _most(on * (new.nfe + inside)),
             *new.memory,
         )
 

@@ -14,7 +14,7 @@ SIZE = 4
 class Mixed:
     """The map, with its derivatives in closed form; counts the calls of each.
 
-    A call inside of k nested derivatives by torch counts as k products.
+    A call inside of k nested derivatives by torch counts as k products too.
     """
 
     s: Tensor  # (B, 1)
@@ -25,10 +25,8 @@ class Mixed:
     products: int = field(default=0)  # with df/dz; a dense one counts as D
 
     def __call__(self, z: Tensor) -> Tensor:
-        if (nested := torch._C._functorch.maybe_get_level(z)) < 0:
-            self.calls += 1
-        else:
-            self.products += nested
+        self.calls += 1
+        self.products += max(torch._C._functorch.maybe_get_level(z), 0)
         return self.s * torch.tanh(z) + self.c * torch.sin(z.roll(1, 1)) + self.b
 
     def jacobian(self, z: Tensor) -> Tensor:

@@ -55,6 +55,14 @@ def test_evaluations_are_counted_once(row: Row, kind: str) -> None:
 
 
 @each
+def test_so_are_those_inside_the_derivatives_that_torch_takes(row: Row) -> None:
+    f = mixed("hard")
+    _, record = row.module(atol=1e-6).fixed_point(f, f.z0)
+    assert record.nfe.tolist() == [f.calls]
+    assert int(getattr(record, "calls", f.calls)) == f.calls
+
+
+@each
 def test_each_sample_is_charged_what_it_costs_alone(row: Row) -> None:
     f = mixed("easy hard easy solved")
     z, record = solve(row, f)
