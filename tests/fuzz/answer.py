@@ -14,10 +14,11 @@ from deqc.cli.github import render_github
 from deqc.cli.render import render_json, render_text
 from deqc.cli.sarif import render_sarif
 from deqc.codes import CODES
-from deqc.compiler import Compilation, check_text, compile_text
+from deqc.compiler import Compilation, compile_text
 from deqc.diagnostics import Diagnostic, Severity, Span, SpecError
 from deqc.emit.check import check_output
 from deqc.explain import explain
+from deqc.front import check_text
 from deqc.layout import format_text
 from deqc.picture import mermaid, scene
 from deqc.spec.canonical import sha256

@@ -26,7 +26,10 @@ DOCUMENTS = [yaml.safe_load(text) for text in SPECS]
 TOKENS = re.compile(r"\$\{[^}]*\}|\$?[A-Za-z_][\w.]*|\d+(?:\.\d+)?|[\[\]{},:\"-]|\s+|.")
 WORDS = "null true -1 0 3.0 1e400 [] {} [[]] [null] '' ~ 'x' $z.99 $z.-1 ${1/0} ${in.size} {each:tanh} {tanh:{}} step"
 SURPRISES = WORDS.split(" ")
-VALUES = (None, True, -1, 0, 1, 3.0, 2**53, 1e300, "", "x", "$x", "$z.99", "${1/0}", "${in.size}", "step", [], {}, [[]])
+VALUES: list[Any] = yaml.safe_load(
+    "[null, true, -1, 0, 1, 3.0, 9007199254740992, 1.0e+300, '', x, $x, $z.99, '${1/0}', '${in.size}', step, [], {}, "
+    "[[]]]"
+)
 
 
 @st.composite
@@ -64,7 +67,7 @@ def documents(draw: Draw) -> Any:
             case 0:
                 _remove(document, here)
             case 1:
-                _put(document, here, draw(st.sampled_from(VALUES)))
+                _put(document, here, copy.deepcopy(draw(st.sampled_from(VALUES))))
             case 2:
                 other = draw(st.sampled_from(DOCUMENTS))
                 _put(document, here, copy.deepcopy(_at(other, draw(st.sampled_from(list(_places(other)))))))

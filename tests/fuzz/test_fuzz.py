@@ -11,8 +11,7 @@ from tests.fuzz import from_schema, mutation
 from tests.fuzz.answer import answered
 
 QUICK = 100  # tries of each kind in every run
-PART = 1000  # tries in one part of the long run
-PARTS = 5  # of each kind: 15,000 tries in all
+LONG = 3400  # and in the long run, which has more than ten thousand in all
 
 
 def written(documents: st.SearchStrategy[object]) -> st.SearchStrategy[str]:
@@ -31,40 +30,38 @@ KINDS = {
 }
 
 
-def tried(kind: str, count: int, part: int) -> tuple[int, int]:
-    """How many different texts were tried and how many of them compile."""
-    seen: dict[str, bool] = {}
+def tried(kind: str, count: int) -> tuple[int, int]:
+    """How many specs were tried, and how many of them compile."""
+    compiled: list[bool] = []
 
-    @seed(part)
+    @seed(count)
     @settings(
         max_examples=count,
         deadline=None,
         database=None,
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
-        print_blob=False,
     )
     @given(KINDS[kind])
     def test(text: str) -> None:
-        seen[text] = False
-        seen[text] = answered(text)
+        compiled.append(answered(text))
 
     test()
-    return len(seen), sum(seen.values())
+    return len(compiled), sum(compiled)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_spec_is_answered(kind: str) -> None:
-    tries, compiled = tried(kind, QUICK, 0)
-    assert tries >= 0.9 * QUICK
+    tries, compiled = tried(kind, QUICK)
+    assert tries >= QUICK
     assert compiled
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(1, PARTS + 1))
 @pytest.mark.parametrize("kind", KINDS)
-def test_thousands_of_specs_are_answered(kind: str, part: int, capsys: pytest.CaptureFixture[str]) -> None:
-    tries, compiled = tried(kind, PART, part)
+def test_thousands_of_specs_are_answered(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    tries, compiled = tried(kind, LONG)
     with capsys.disabled():
-        print(f"\n{kind}, part {part}: {tries} tries, {compiled} of them compile")
-    assert tries >= 0.9 * PART
+        print(f"\n{kind}: {tries} tries, {compiled} of them compile")
+    assert tries >= LONG
+    assert 20 * compiled > tries, "next to nothing compiles: what is made of good specs is not tried"
