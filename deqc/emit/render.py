@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import jinja2
@@ -15,7 +15,7 @@ import jinja2
 from deqc.emit.bytecode import TemplateCache
 from deqc.emit.layout import statement
 from deqc.emit.plan import AdjointPlan, Argument, Operator, Plan, ScalePlan, SolverPlan
-from deqc.ops.code import Items, Text, call, literal, stretch
+from deqc.ops.code import Items, Text, call, flat, literal, stretch
 from deqc.resources import folder
 
 WIDTH: Final = 120
@@ -149,6 +149,16 @@ def described_inputs(inputs: Sequence[Argument]) -> list[str]:
     return [f'("{one.name}", {one.name}, {one.described})' for one in inputs]
 
 
+def filled_sizes(dimensions: Iterable[str]) -> list[str]:
+    """`filled=("N",)`: the sizes of the state, none of which may be zero."""
+    return [f"filled={flat(Items(tuple(map(literal, dimensions)), '()'))}"] if dimensions else []
+
+
+def by_name(names: Iterable[str]) -> list[str]:
+    """`x=x` for every argument."""
+    return [f"{name}={name}" for name in names]
+
+
 def goal_text(solver: SolverPlan) -> str:
     """The stop test in words, e.g. `max |f(z) - z| <= ATOL`."""
     norm = {"max": "max |{}|", "l2": "|{}|", "rms": "rms({})"}[solver.norm]
@@ -224,6 +234,8 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         unpacked_piece,
         unpacked_pieces,
         described_inputs,
+        filled_sizes,
+        by_name,
         goal_text,
         solver_text,
         adjoint_text,
