@@ -50,9 +50,10 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/large_specs.py
 
-# Writes the JSON Schema again after a change of an op or a setting.
+# Writes the JSON Schema and the pages of the reference again after a change of an op, a setting, a code or a command.
 schema: $(VENV)/.installed-dev
 	$(BIN)/python -m deqc.spec.schema
+	$(BIN)/python docs/tables.py
 
 clean:
 	rm -rf $(VENV) $(LANGUAGE_SERVER) build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -65,11 +65,11 @@ class Diagnostic:
         lines = [f"{self.span}: {self.severity.value}[{self.code}]: {self.message}"]
         lines += [f"    {name}: {text}" for name, text in (("expected", self.expected), ("hint", self.hint)) if text]
         lines += [f"    {related.span}: note: {related.message}" for related in self.related]
-        return "\n".join(map(_printable, lines))
+        return "\n".join(map(printable, lines))
 
 
-def _printable(line: str) -> str:
-    """The line; a name that it quotes breaks it nowhere and moves no cursor."""
+def printable(line: str) -> str:
+    """The line; what it quotes breaks it nowhere and moves no cursor."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
 
 

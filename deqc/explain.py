@@ -14,6 +14,7 @@ from deqc.ir.sizes import axes, names
 from deqc.ops import OPS
 from deqc.passes import PIPELINE
 from deqc.solvers import ADJOINTS
+from deqc.spec.model import Literal, Parameter
 from deqc.types import show
 
 EXACT = frozenset({"implicit", "unroll"})
@@ -26,6 +27,7 @@ def explain(compilation: Compilation, ir: bool = False) -> str:
         _title(compilation),
         _table("Shapes", _shapes(compilation)),
         _table("Parameters", _parameters(compilation)),
+        _table("Blocks", _blocks(compilation)),
         _table("Once a solve", _weights(compilation.program)),
         _table("Cost a sample, float32", _costs(compilation)),
         _table("Solve", _methods(compilation)),
@@ -73,6 +75,25 @@ def _parameters(compilation: Compilation) -> Iterator[tuple[str, ...]]:
         total += 0 if buffer else prod(node.type.shape)
         yield f"{node.attributes['layer']}.{name}", str(node.type), "buffer" if buffer else ""
     yield "in all", str(total)
+
+
+def _blocks(compilation: Compilation) -> Iterator[tuple[str, ...]]:
+    """The parameters of blocks as they are declared: each with its default and what it is for."""
+    for block in compilation.spec.blocks.values():
+        for one in block.parameters:
+            yield f"{block.name}.{one.name}", _default(one), " ".join((one.description or "").split())
+
+
+def _default(parameter: Parameter) -> str:
+    if parameter.required:
+        return "to be given"
+    match parameter.default:
+        case None:
+            return "null"
+        case Literal(value):
+            return str(value).lower() if isinstance(value, bool) else str(value)
+        case _:
+            return "a computation"
 
 
 def _weights(program: Program) -> Iterator[tuple[str, ...]]:
@@ -144,14 +165,15 @@ def _passes(compilation: Compilation) -> list[str]:
 
 def _notes(compilation: Compilation) -> Iterator[str]:
     """What a reader may not expect: settings that are not used, approximations, tolerances that depend on the loss."""
-    solver, adjoint = compilation.solver, compilation.adjoint
+    solver, adjoint, linear = compilation.solver, compilation.adjoint, compilation.adjoint.linear_solver
     if solver.test in ("abs_norm", "abs") and "rtol" in solver.method.written:
-        linear = adjoint.linear_solver
         also = " but as the default of the adjoint's" if linear is not None and "rtol" not in linear.written else ""
         yield f"rtol {solver.rtol:g} is not used by the stop test {solver.mode}{also}"
     if solver.test in ("rel_norm", "rel") and "atol" in solver.method.written:
         yield f"atol {solver.atol:g} is not used by the stop test {solver.mode}"
-    if adjoint.linear_solver is not None and adjoint.linear_solver.options.get("atol"):
+    if linear is not None and linear.name == "lu" and "max_steps" in linear.written:
+        yield f"max_steps {linear.options['max_steps']} is not used by lu, which factorises instead of taking steps"
+    if linear is not None and linear.options.get("atol"):
         yield "the linear solver's atol makes the gradient depend on the scale of the loss; rtol alone does not"
     if compilation.program.start_kind == "chains" and adjoint.method.name != "unroll":
         yield (

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 from deqc.version import __version__
-
-sys.path.append(str(Path(__file__).parent / "_ext"))
 
 project = "deqc"
 author = "the deqc authors"
 project_copyright = author
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinxcontrib.mermaid", "tables"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinxcontrib.mermaid"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
 myst_fence_as_directive = ["mermaid"]

@@ -20,7 +20,7 @@ from deqc.fields import Field, Kind, Variant
 from deqc.ops import STEPS
 from deqc.ops.base import HEAD, Op
 from tests import slots
-from tests.test_every_field import settings
+from tests.every_field.contexts import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = [*sorted((ROOT / "examples/specs").glob("*.yaml")), *sorted((ROOT / "tests/target_specs").glob("*.yaml"))]
@@ -106,10 +106,9 @@ def _documents() -> Iterator[Iterator[dict[str, Any]]]:
     for one in yaml.safe_load_all(MORE):
         yield iter([{"deqc": 1, "name": "Model", "description": "words", **one}])
     dense = {"deqc": 1, "name": "Model", "input": {"x": [4]}, "scale": [4], "main_layers": [{"linear": 4}, "tanh"]}
-    for _, section, field in settings():
+    for _, field, context in settings():
         for values in _values(field):
-            texts = (section % f", {field.name}: {tables.flow(value, nested=True)}" for value in values)
-            yield ({**dense, **yaml.safe_load(one)} for one in texts)
+            yield (yaml.safe_load(context.text(value)) for value in values)
     described = {field.name.removeprefix("weight_"): field for field in STEPS["linear"].fields}
     layers = [{"linear": {"weight": "$W"}}]
     for name in ("init", "parametrize", "constraint"):

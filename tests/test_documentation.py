@@ -41,6 +41,17 @@ def test_the_page_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     snippets.run(path, tmp_path, monkeypatch)
 
 
+@pytest.mark.parametrize("path", tables.pages(), ids=lambda path: path.stem)
+def test_the_reference_is_what_the_tables_say(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert tables.filled(text) == text, "run `make schema`"
+
+
+def test_every_table_is_on_a_page() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in tables.pages())
+    assert all(f"<!-- table: {name} -->" in text for name in tables.TABLES)
+
+
 def test_it_builds_without_a_warning(tmp_path: Path) -> None:
     call = [
         sys.executable,

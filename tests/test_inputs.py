@@ -11,9 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import deqc
 from deqc import reference
 from deqc.compiler import Compilation, compile_text
 from deqc.explain import explain
+from deqc.loading import import_model
 from tests import properties
 from tests.own_modules import own_modules
 from tests.properties import Case, Outputs
@@ -196,6 +198,80 @@ def test_another_size(case_of: Callable[[str, int], Case], name: str) -> None:
     properties.values(case)
     if case.implicit:
         properties.gradients_of_inputs_and_parameters(case)
+
+
+PLAIN = """\
+deqc: 1
+name: Plain
+input: {x: [3], y: [2]}
+scale: [4]
+main_layers: [{sum: [[$x, {linear: 4}], [$y, {linear: 4}]]}]
+"""
+OWN = """\
+deqc: 1
+name: Own
+input: {x: [3]}
+scale: [3]
+modules: {own: same}
+main_layers: [{sum: [[$x, own], identity]}]
+"""
+
+
+@pytest.mark.parametrize("method", ["forward", "solve"])
+def test_what_is_wrong_with_an_input_is_told_with_its_name(method: str) -> None:
+    model: Any = deqc.load(PLAIN)()
+    call = getattr(model, method)
+    x, y = torch.randn(2, 3), torch.randn(2, 2)
+    for wrong in (y.tolist(), y.numpy(), None):
+        with pytest.raises(TypeError, match=r"^y must be a tensor"):
+            call(x, wrong)
+        with torch.autocast("cpu"), pytest.raises(TypeError, match=r"^y must be a tensor"):
+            call(x, wrong)
+    for other in (torch.float64, torch.bfloat16, torch.int64):
+        with pytest.raises(TypeError, match=rf"^y must be torch\.float32 as the parameters are, found {other}$"):
+            call(x, y.to(other))
+    with torch.autocast("cpu"):
+        call(x.double(), y)
+    model.double()
+    with pytest.raises(TypeError, match=r"^x must be torch\.float64"):
+        call(x, y)
+
+
+def test_a_model_of_several_precisions_takes_each_of_them() -> None:
+    class Own(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(3, 3, dtype=torch.float64)
+            self.scale = nn.Parameter(torch.ones(1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.scale * super().forward(x.double()).float()
+
+    kind: Any = deqc.load(OWN)
+    own = kind(Own())
+    assert own(torch.randn(2, 3), depth=1).dtype == torch.float32
+    with pytest.raises(TypeError, match=r"^x must be torch\.float64"):
+        own(torch.randn(2, 3).half())
+
+
+def test_a_state_of_no_length_is_told_and_what_is_no_part_of_it_may_be_empty() -> None:
+    model: Any = import_model(compilation("joined"))()
+    with pytest.raises(ValueError, match=r"^L must be at least 1, found 0 in x\.shape\[1\]$"):
+        model(torch.randn(2, 5, 4), torch.randn(2, 0, 4))
+    empty, alone = model(torch.randn(2, 0, 4), torch.randn(2, 3, 4)), model(torch.randn(0, 0, 4), torch.randn(0, 3, 4))
+    assert empty.state.shape == (2, 3, 4)
+    assert alone.state.shape == (0, 3, 4)
+
+
+def test_dtypes_where_inputs_have_several() -> None:
+    model: Any = import_model(compilation("tokens"))()
+    tokens, kind, x = torch.zeros(2, 3, dtype=torch.int64), torch.zeros(2, dtype=torch.int32), torch.randn(2, 3, 21)
+    model(tokens, kind, x)
+    with pytest.raises(TypeError, match=r"^x must be torch\.float32 as the parameters are, found torch\.float64$"):
+        model(tokens, kind, x.double())
+    with pytest.raises(TypeError, match=r"^kind must be int32, found torch\.int64$"):
+        model(tokens, kind.long(), x)
+    with pytest.raises(TypeError, match=r"^x must be float, found torch\.int64$"):
+        model(tokens, kind, x.long())
 
 
 def test_generated_code_is_clean(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import click
 from deqc.cli import writing
 from deqc.cli.options import SPEC
 from deqc.cli.reading import Report, configured, specs_of
+from deqc.diagnostics import printable
 
 EXAMPLES = """\b
 Examples:
@@ -62,4 +63,5 @@ def _name(path: str) -> str:
 def _unified(path: str, before: str, after: str) -> list[str]:
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
     found = difflib.unified_diff(old, new, fromfile=_name(path), tofile=f"{_name(path)} laid out")
-    return [line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in found]
+    shown = [printable(line.removesuffix("\n")) + "\n" * line.endswith("\n") for line in found]
+    return [line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in shown]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import jinja2
@@ -15,7 +15,7 @@ import jinja2
 from deqc.emit.bytecode import TemplateCache
 from deqc.emit.layout import statement
 from deqc.emit.plan import AdjointPlan, Argument, Operator, Plan, ScalePlan, SolverPlan
-from deqc.ops.code import Code, Items, Text, call, literal, stretch
+from deqc.ops.code import Code, Items, Text, call, flat, literal, stretch
 from deqc.resources import folder
 from deqc.solvers import Iteration
 from deqc.solvers.base import Brought, Part
@@ -150,6 +150,16 @@ def unpacked_pieces(scales: Sequence[ScalePlan]) -> list[str]:
 def described_inputs(inputs: Sequence[Argument]) -> list[str]:
     """`("x", x, "float", ("B", "N", 50))` for every input."""
     return [f'("{one.name}", {one.name}, {one.described})' for one in inputs]
+
+
+def filled_sizes(dimensions: Iterable[str]) -> list[str]:
+    """`filled=("N",)`: the sizes of the state, none of which may be zero."""
+    return [f"filled={flat(Items(tuple(map(literal, dimensions)), '()'))}"] if dimensions else []
+
+
+def by_name(names: Iterable[str]) -> list[str]:
+    """`x=x` for every argument."""
+    return [f"{name}={name}" for name in names]
 
 
 def goal_text(solver: SolverPlan) -> str:
@@ -293,6 +303,8 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         unpacked_piece,
         unpacked_pieces,
         described_inputs,
+        filled_sizes,
+        by_name,
         goal_text,
         solver_text,
         adjoint_text,

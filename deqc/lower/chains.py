@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from deqc.diagnostics import Problems, Related, Span, SpecError
-from deqc.fields import IDENTITY
+from deqc.fields import IDENTITY, REQUIRED
 from deqc.ir.builder import Builder
 from deqc.ir.graph import LayerUse, Node, Setup, reachable
 from deqc.lower.arguments import InvalidArgumentError, attributes, computed
@@ -131,6 +131,12 @@ class Chains:
         taken = path in self.folders
         operands = self._operands(op, step, x, path, scope)
         if None in operands.values():
+            return None
+        if op.source not in operands and any(values[name] is REQUIRED for name in op.instead):
+            given = step.arguments[op.source]
+            assert isinstance(given, Computation)
+            assert isinstance(given.steps[0], Reference)
+            self._left_null(given.steps[0])
             return None
         operands = {name: self._readable(op, step, name, node) for name, node in operands.items()}
         if any(field.nullable for field in op.fields if field.name in op.takes):

@@ -19,7 +19,7 @@ from deqc.spec.model import Argument, Branches, Choice, Computation, Literal, Re
 from deqc.spec.names import did_you_mean
 from deqc.spec.places import covered, example, shown
 from deqc.spec.reader import Reader, is_scalar_expression
-from deqc.spec.tree import Mapping, Node, Scalar, Sequence
+from deqc.spec.tree import Mapping, Node, Scalar, Sequence, is_null
 from deqc.spec.walk import BROKEN
 
 _REFERENCE = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)(?:\.([0-9]{1,6}))?\Z")
@@ -178,7 +178,7 @@ def _fields(op: Op, span: Span, argument: Node | None, reader: Reader) -> dict[s
     elif argument is not None:
         reader.malformed(argument, f"{op.name} takes its fields by name" if fields else f"{op.name} has no fields")
         return {}
-    given = op.instead if op.source in written else ()
+    given = op.instead if op.source in written and not is_null(written[op.source]) else ()
     missing = [f.name for f in op.fields if f.required and f.name not in written and f.name not in given]
     if argument is None and missing:
         shortest = f"{{{op.name}: …}}" if missing == [op.principal] else example(op.name, missing)

@@ -12,7 +12,7 @@ from deqc.spec.model import Computation, Initial, Output, Step
 from deqc.spec.names import check_name, did_you_mean
 from deqc.spec.places import covered
 from deqc.spec.reader import Reader
-from deqc.spec.tree import Entry, Mapping, Node, Scalar, Sequence
+from deqc.spec.tree import Entry, Mapping, Node, Scalar, Sequence, is_null
 
 Entries = tuple["Computation | None", ...]
 Matrix = tuple[Entries, ...]
@@ -45,7 +45,7 @@ class Layers:
         if self.count > MOST_SCALES:  # the schema has spoken
             raise BrokenError
         node = None if entry is None else entry.value
-        if entry is None or node is None or _is_null(node) or self.single:
+        if entry is None or node is None or is_null(node) or self.single:
             return self._rule(_identity(self.scales), None, None)
         if isinstance(node, Mapping):
             same, down, up = (node.get(name) for name in ("same", "down", "up"))
@@ -63,7 +63,7 @@ class Layers:
 
     def post_fuse(self, entry: Entry | None) -> Entries | None:
         """The post-fuse layers, None where there are none; raises BrokenError."""
-        if entry is None or _is_null(entry.value):
+        if entry is None or is_null(entry.value):
             return None
         if self.single:
             raise BrokenError
@@ -122,7 +122,7 @@ class Layers:
         return computation(node, self.reader)
 
     def _optional(self, node: Node) -> Computation | None:
-        return None if _is_null(node) else self._read(node)
+        return None if is_null(node) else self._read(node)
 
     def _rule(self, same: Computation, down: Computation | None, up: Computation | None) -> Matrix:
         scales = range(self.count)
@@ -149,7 +149,3 @@ def _counted(number: int, one: str, many: str) -> str:
 
 def _identity(span: Span) -> Computation:
     return Computation((Step("identity", {}, span, span),), span)
-
-
-def _is_null(node: Node) -> bool:
-    return isinstance(node, Scalar) and node.value is None

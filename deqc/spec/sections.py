@@ -16,7 +16,7 @@ from deqc.spec.model import Choice, Computation, Input, Module, Number, Shape, W
 from deqc.spec.names import check_module_name, check_name, did_you_mean
 from deqc.spec.reader import Reader, is_scalar_expression
 from deqc.spec.scalars import MAX_INT
-from deqc.spec.tree import Entry, Mapping, Node, Scalar, Sequence
+from deqc.spec.tree import Entry, Mapping, Node, Scalar, Sequence, is_null
 from deqc.types import FLOAT
 
 _SIZE = Field("size", Kind.INT, "", minimum=1, maximum=2**31 - 1)
@@ -113,7 +113,7 @@ def weights(section: Node | None, reader: Reader) -> tuple[Weight, ...]:
         for name, one in said.items():
             written = None if full is None else full.get(name)
             chosen = (
-                None if written is None or _is_null(written) else choice(f"{entry.name}.{name}", one, written, reader)
+                None if written is None or is_null(written) else choice(f"{entry.name}.{name}", one, written, reader)
             )
             if chosen is not None:
                 choices[name] = chosen
@@ -122,10 +122,6 @@ def weights(section: Node | None, reader: Reader) -> tuple[Weight, ...]:
         if read is not None:
             found.append(Weight(entry.name, read, choices, learned, entry.key.span))
     return tuple(found)
-
-
-def _is_null(node: Node) -> bool:
-    return isinstance(node, Scalar) and node.value is None
 
 
 def modules(section: Node | None, reader: Reader) -> dict[str, Module]:

@@ -75,6 +75,11 @@ def to_data(node: Node) -> object:
     return {entry.name: to_data(entry.value) for entry in node}
 
 
+def is_null(node: Node) -> bool:
+    """Whether it is the value null."""
+    return isinstance(node, Scalar) and node.value is None
+
+
 def walk(node: Node) -> Iterator[Node]:
     """The node and all nodes in it."""
     yield node

@@ -68,3 +68,19 @@ def test_windows_line_ends() -> None:
     Path("tidy.yaml").write_bytes(TIDY.replace("\n", "\r\n").encode())
     call("tidy.yaml")
     assert Path("tidy.yaml").read_bytes() == TIDY.encode()
+
+
+def test_a_difference_moves_no_cursor() -> None:
+    """Neither of what is laid out, nor of a module that somebody has edited."""
+    spec = "deqc: 1\nname: M\ninput: {x: [2]}\nscale:   [2]\nmain_layers: [{linear: 2}] # \u00ad\n"
+    Path("m.yaml").write_text(spec, encoding="utf-8")
+    runner = CliRunner()
+    told = runner.invoke(deqc, ["fmt", "--diff", "m.yaml"]).output
+    assert "+scale: [2]" in told
+    assert all(one.isprintable() or one == "\n" for one in told)
+    assert runner.invoke(deqc, ["compile", "m.yaml"]).exit_code == 0
+    module = Path("m.py")
+    module.write_text(module.read_text(encoding="utf-8") + "# \x1b[2J\x1b]0;owned\x07\n", encoding="utf-8")
+    told = runner.invoke(deqc, ["compile", "--check", "m.yaml"]).output
+    assert "owned" in told
+    assert all(one.isprintable() or one == "\n" for one in told)

@@ -227,9 +227,10 @@ class KeptContractive(nn.Module):
 
         Raises:
             ValueError: A sample of an input or of z0 has another shape, or depth is negative.
+            TypeError: An input is no tensor, or not in the precision of the parameters.
         """
         # in low precision a solve never reaches its tolerance
-        if torch.is_autocast_enabled(x.device.type):
+        if self._autocast(x=x):
             with torch.autocast(x.device.type, enabled=False):
                 return self.forward(*self._cast(x), z0=z0, depth=depth)
         w = self.weights(x)
@@ -240,7 +241,7 @@ class KeptContractive(nn.Module):
     def solve(self, x: Tensor, *, z0: State | None = None, depth: int | None = None) -> Solution:
         """The equilibrium and all that is known about it, arguments as in `forward`."""
         # in low precision a solve never reaches its tolerance
-        if torch.is_autocast_enabled(x.device.type):
+        if self._autocast(x=x):
             with torch.autocast(x.device.type, enabled=False):
                 return self.solve(*self._cast(x), z0=z0, depth=depth)
         w = self.weights(x)
@@ -263,6 +264,20 @@ class KeptContractive(nn.Module):
     def unpack(z: Tensor) -> State:
         """(B, 10) -> the state by scale, (B, 6), (B, 4)."""
         return z[:, 0:6], z[:, 6:10]
+
+    def _autocast(self, **inputs: Tensor) -> bool:
+        """Whether autocast is on for the inputs; where it is not, they have the precision of the parameters."""
+        for name, value in inputs.items():
+            if not isinstance(value, Tensor):
+                raise TypeError(f"{name} must be a tensor, as torch.as_tensor makes one of lists and arrays")
+        if any(torch.is_autocast_enabled(value.device.type) for value in inputs.values()):
+            return True
+        dtype = next((p.dtype for p in self.parameters()), None)
+        for name, value in inputs.items():
+            other = value.dtype != dtype and dtype is not None
+            if other and all(value.dtype != p.dtype for p in self.parameters()):
+                raise TypeError(f"{name} must be {dtype} as the parameters are, found {value.dtype}")
+        return False
 
     def _cast(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Inputs in the precision of the parameters, which the solve keeps under autocast too."""

@@ -146,10 +146,10 @@ class DeProx(nn.Module):
 
         Raises:
             ValueError: A sample of an input or of z0 has another shape, or depth is negative.
-            TypeError: An input is not of the dtype or layout above.
+            TypeError: An input is no tensor, or not of the dtype or layout above.
         """
         # in low precision a solve never reaches its tolerance
-        if torch.is_autocast_enabled(y.device.type):
+        if self._autocast(y=y, A=A):
             with torch.autocast(y.device.type, enabled=False):
                 return self.forward(*self._cast(y, A), z0=z0, depth=depth)
         w = self.weights(y, A)
@@ -161,7 +161,7 @@ class DeProx(nn.Module):
     def solve(self, y: Tensor, A: Tensor, *, z0: State | None = None, depth: int | None = None) -> Solution:
         """The equilibrium and all that is known about it, arguments as in `forward`."""
         # in low precision a solve never reaches its tolerance
-        if torch.is_autocast_enabled(y.device.type):
+        if self._autocast(y=y, A=A):
             with torch.autocast(y.device.type, enabled=False):
                 return self.solve(*self._cast(y, A), z0=z0, depth=depth)
         w = self.weights(y, A)
@@ -184,6 +184,20 @@ class DeProx(nn.Module):
     def unpack(z: Tensor) -> State:
         """(B, 784) -> the state by scale, (B, 784)."""
         return z
+
+    def _autocast(self, **inputs: Tensor) -> bool:
+        """Whether autocast is on for the inputs; where it is not, they have the precision of the parameters."""
+        for name, value in inputs.items():
+            if not isinstance(value, Tensor):
+                raise TypeError(f"{name} must be a tensor, as torch.as_tensor makes one of lists and arrays")
+        if any(torch.is_autocast_enabled(value.device.type) for value in inputs.values()):
+            return True
+        dtype = next((p.dtype for p in self.parameters()), None)
+        for name, value in inputs.items():
+            other = value.dtype != dtype and dtype is not None
+            if other and all(value.dtype != p.dtype for p in self.parameters()):
+                raise TypeError(f"{name} must be {dtype} as the parameters are, found {value.dtype}")
+        return False
 
     def _cast(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Inputs in the precision of the parameters, which the solve keeps under autocast too."""
@@ -443,7 +457,7 @@ def _checked(name: str, value: Tensor, *shape: int) -> Tensor:
 
 
 def _match(*inputs: tuple[str, Tensor, str, tuple[int | str, ...]]) -> None:
-    """Every input has its dtype or layout and its shape; names in shapes stand for one size throughout."""
+    """Every input has its dtype or layout and its shape; names in shapes stand for one size."""
     sizes: dict[str, tuple[int, str]] = {}
     for name, value, kind, shape in inputs:
         found = value.layout if kind == "sparse_csr" else value.dtype

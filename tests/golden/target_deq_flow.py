@@ -160,6 +160,7 @@ class DeqFlow(nn.Module):
         _match(
             ("context", context, "float", ("B", 128, "H", "W")),
             ("correlation", correlation, "float", ("B", 4, 81, "H", "W")),
+            filled=("H", "W"),
         )
         return Weights(
             _parameters(self.lookup),
@@ -194,10 +195,10 @@ class DeqFlow(nn.Module):
 
         Raises:
             ValueError: An input or z0 has another shape, a name stands for two sizes, or depth is negative.
-            TypeError: An input is not of the dtype or layout above.
+            TypeError: An input is no tensor, or not of the dtype or layout above.
         """
         # in low precision a solve never reaches its tolerance
-        if torch.is_autocast_enabled(context.device.type):
+        if self._autocast(context=context, correlation=correlation):
             with torch.autocast(context.device.type, enabled=False):
                 return self.forward(*self._cast(context, correlation), z0=z0, depth=depth)
         w = self.weights(context, correlation)
@@ -212,7 +213,7 @@ class DeqFlow(nn.Module):
     ) -> Solution:
         """The equilibrium and all that is known about it, arguments as in `forward`."""
         # in low precision a solve never reaches its tolerance
-        if torch.is_autocast_enabled(context.device.type):
+        if self._autocast(context=context, correlation=correlation):
             with torch.autocast(context.device.type, enabled=False):
                 return self.solve(*self._cast(context, correlation), z0=z0, depth=depth)
         w = self.weights(context, correlation)
@@ -236,6 +237,20 @@ class DeqFlow(nn.Module):
     def unpack(z: Tensor, H: int, W: int) -> State:
         """(B, 130 * H * W) -> the state by scale, (B, 128, H, W), (B, 2, H, W)."""
         return _image(z[:, 0 : 128 * H * W], 128, H, W), _image(z[:, 128 * H * W : 130 * H * W], 2, H, W)
+
+    def _autocast(self, **inputs: Tensor) -> bool:
+        """Whether autocast is on for the inputs; where it is not, they have the precision of the parameters."""
+        for name, value in inputs.items():
+            if not isinstance(value, Tensor):
+                raise TypeError(f"{name} must be a tensor, as torch.as_tensor makes one of lists and arrays")
+        if any(torch.is_autocast_enabled(value.device.type) for value in inputs.values()):
+            return True
+        dtype = next((p.dtype for p in self.parameters()), None)
+        for name, value in inputs.items():
+            other = value.dtype != dtype and dtype is not None
+            if other and all(value.dtype != p.dtype for p in self.parameters()):
+                raise TypeError(f"{name} must be {dtype} as the parameters are, found {value.dtype}")
+        return False
 
     def _cast(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Inputs in the precision of the parameters, which the solve keeps under autocast too."""
@@ -509,8 +524,8 @@ def _checked(name: str, value: Tensor, *shape: int) -> Tensor:
     return value
 
 
-def _match(*inputs: tuple[str, Tensor, str, tuple[int | str, ...]]) -> None:
-    """Every input has its dtype or layout and its shape; names in shapes stand for one size throughout."""
+def _match(*inputs: tuple[str, Tensor, str, tuple[int | str, ...]], filled: tuple[str, ...]) -> None:
+    """Every input has its dtype or layout and its shape; names in shapes stand for one size, `filled` not for zero."""
     sizes: dict[str, tuple[int, str]] = {}
     for name, value, kind, shape in inputs:
         found = value.layout if kind == "sparse_csr" else value.dtype
@@ -523,6 +538,9 @@ def _match(*inputs: tuple[str, Tensor, str, tuple[int | str, ...]]) -> None:
                 known, place = sizes.setdefault(n, (size, f"{name}.shape[{axis}]"))
                 if known != size:
                     raise ValueError(f"{n} is {known} in {place} and {size} in {name}.shape[{axis}]")
+    for n in filled:
+        if not sizes[n][0]:
+            raise ValueError(f"{n} must be at least 1, found 0 in {sizes[n][1]}")
 
 
 def _repeat(z: Tensor, w: Weights, m: Operators, depth: int) -> Tensor:

@@ -168,7 +168,7 @@ class Ignn(nn.Module):
 
     def weights(self, u: Tensor, adjacency: Tensor) -> Weights:
         """What f reads besides z: made once a solve, differentiable in the parameters and the inputs."""
-        _match(("u", u, "float", ("B", "N", 50)), ("adjacency", adjacency, "sparse_csr", ("N", "N")))
+        _match(("u", u, "float", ("B", "N", 50)), ("adjacency", adjacency, "sparse_csr", ("N", "N")), filled=("N",))
         return Weights(self.main_layers["0"]["linear"].weight, self.main_layers["0"]["sum"]["1"]["linear"](u))
 
     def forward(self, u: Tensor, adjacency: Tensor, *, z0: State | None = None, depth: int | None = None) -> Tensor:
@@ -182,10 +182,10 @@ class Ignn(nn.Module):
 
         Raises:
             ValueError: An input or z0 has another shape, a name stands for two sizes, or depth is negative.
-            TypeError: An input is not of the dtype or layout above.
+            TypeError: An input is no tensor, or not of the dtype or layout above.
         """
         # in low precision a solve never reaches its tolerance
-        if torch.is_autocast_enabled(u.device.type):
+        if self._autocast(u=u, adjacency=adjacency):
             with torch.autocast(u.device.type, enabled=False):
                 return self.forward(*self._cast(u, adjacency), z0=z0, depth=depth)
         w = self.weights(u, adjacency)
@@ -198,7 +198,7 @@ class Ignn(nn.Module):
     def solve(self, u: Tensor, adjacency: Tensor, *, z0: State | None = None, depth: int | None = None) -> Solution:
         """The equilibrium and all that is known about it, arguments as in `forward`."""
         # in low precision a solve never reaches its tolerance
-        if torch.is_autocast_enabled(u.device.type):
+        if self._autocast(u=u, adjacency=adjacency):
             with torch.autocast(u.device.type, enabled=False):
                 return self.solve(*self._cast(u, adjacency), z0=z0, depth=depth)
         w = self.weights(u, adjacency)
@@ -223,6 +223,20 @@ class Ignn(nn.Module):
     def unpack(z: Tensor, N: int) -> State:
         """(B, 16 * N) -> the state by scale, (B, N, 16)."""
         return z.reshape(-1, N, 16)
+
+    def _autocast(self, **inputs: Tensor) -> bool:
+        """Whether autocast is on for the inputs; where it is not, they have the precision of the parameters."""
+        for name, value in inputs.items():
+            if not isinstance(value, Tensor):
+                raise TypeError(f"{name} must be a tensor, as torch.as_tensor makes one of lists and arrays")
+        if any(torch.is_autocast_enabled(value.device.type) for value in inputs.values()):
+            return True
+        dtype = next((p.dtype for p in self.parameters()), None)
+        for name, value in inputs.items():
+            other = value.dtype != dtype and dtype is not None
+            if other and all(value.dtype != p.dtype for p in self.parameters()):
+                raise TypeError(f"{name} must be {dtype} as the parameters are, found {value.dtype}")
+        return False
 
     def _cast(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Inputs in the precision of the parameters, which the solve keeps under autocast too."""
@@ -448,8 +462,8 @@ def _checked(name: str, value: Tensor, *shape: int) -> Tensor:
     return value
 
 
-def _match(*inputs: tuple[str, Tensor, str, tuple[int | str, ...]]) -> None:
-    """Every input has its dtype or layout and its shape; names in shapes stand for one size throughout."""
+def _match(*inputs: tuple[str, Tensor, str, tuple[int | str, ...]], filled: tuple[str, ...]) -> None:
+    """Every input has its dtype or layout and its shape; names in shapes stand for one size, `filled` not for zero."""
     sizes: dict[str, tuple[int, str]] = {}
     for name, value, kind, shape in inputs:
         found = value.layout if kind == "sparse_csr" else value.dtype
@@ -462,6 +476,9 @@ def _match(*inputs: tuple[str, Tensor, str, tuple[int | str, ...]]) -> None:
                 known, place = sizes.setdefault(n, (size, f"{name}.shape[{axis}]"))
                 if known != size:
                     raise ValueError(f"{n} is {known} in {place} and {size} in {name}.shape[{axis}]")
+    for n in filled:
+        if not sizes[n][0]:
+            raise ValueError(f"{n} must be at least 1, found 0 in {sizes[n][1]}")
 
 
 def _repeat(z: Tensor, w: Weights, m: Operators, depth: int) -> Tensor:

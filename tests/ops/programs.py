@@ -28,8 +28,8 @@ SPARSE = ("tanh", "relu", "sigmoid", "cos", {"plus": 0.2}, {"times": 0.5}, "gelu
 # Names that generated code also gives.
 _TAKEN = """
     v w u at e u0 record count index g h h0 h1 z1 z2 z0_1 y0 y1 a a_1 c p p_1 total joined weight bias weight_1 inject
-    inject_1 mapping mapping_bias main main_bias mask eye rows vjp linearize pullback jacobian map zip list Tensor
-    State Solution x y x_1 fz g_z0 g_z1 d_z0 d_a normed product part packed encoder head start weights solve step layer
+    inject_1 mapping mapping_bias main main_bias mask eye rows vjp linearize pullback jacobian map zip list set
+    filter object x y x_1 fz g_z0 g_z1 d_z0 d_a normed product part packed encoder head start weights solve step layer
     main_layers_1 encoder_layers main_layers_ mode zeros_ result batch
 """
 

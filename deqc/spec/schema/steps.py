@@ -72,7 +72,9 @@ def _step(op: Op) -> Schema:
     needed = [one.name for one in op.fields if one.required and one.name in op.instead]
     text = f"Follows from {op.source}, and is not written beside it."
     both = {name: described(refused(f"{op.name} takes {name} or {op.source}, not both"), text) for name in op.instead}
-    either = {"if": {"required": [op.source]}, "then": {"properties": both}, "else": {"required": needed}}
+    elsewhere = described({"not": {"type": "null"}}, "A tensor from elsewhere; null is none.")
+    given = {"required": [op.source], "properties": {op.source: elsewhere}}
+    either = {"if": given, "then": {"properties": both}, "else": {"required": needed}}
     return fielded(op.name, op.summary, op.fields, op.principal, needed, either)
 
 

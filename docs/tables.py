@@ -1,6 +1,6 @@
-"""Writes the reference from deqc's own tables: a line `<!-- table: steps -->` of a page becomes what `steps()` returns.
+"""Writes the reference from deqc's own tables: between `<!-- table: steps -->` and `<!-- end -->` stands `steps()`.
 
-Nothing of it is kept in a file, so that it says what the deqc that is documented does.
+`make schema` writes the pages again after a change of an op, a setting, a code or a command; a test compares them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -23,14 +22,13 @@ from deqc.ops.weights import CONSTRAINTS, INITS, PARAMETRIZATIONS
 from deqc.pages import page
 from deqc.spec.bounds import forms
 
-if TYPE_CHECKING:
-    from sphinx.application import Sphinx
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "specs"
+DOCS = Path(__file__).resolve().parent
+EXAMPLES = DOCS.parent / "examples" / "specs"
 
 _TERMINAL = 90  # columns of a help text, as many as a page shows
 _MARKS = re.compile(r"(`[^`]*`)|([\[\]*<_])")
-_PLACE = re.compile(r"^<!-- table: (\w+) -->$", re.MULTILINE)
+_PLACE = re.compile(r"^(<!-- table: (\w+) -->)$.*?^(<!-- end -->)$", re.MULTILINE | re.DOTALL)
+_SHOWN = "<!-- not run: tests/test_pages.py holds it against deqc -->"
 # What no field requires by itself, and the op all the same.
 _NEEDS: dict[str, dict[str, object]] = {"clamp": {"min": 0, "max": 1}, "matmul": {"left": "$x"}}
 _WHERE = {
@@ -269,9 +267,9 @@ def codes() -> str:
         shown = page(code)
         parts += [f"## {code}: {_prose(text)}", "", shown.text, ""]
         if shown.wrong is not None:
-            parts += ["Wrong:", "", "```yaml", shown.wrong.rstrip(), "```", ""]
+            parts += ["Wrong:", "", _SHOWN, "```yaml", shown.wrong.rstrip(), "```", ""]
         if shown.right is not None:
-            parts += ["Right:", "", "```yaml", shown.right.rstrip(), "```", ""]
+            parts += ["Right:", "", _SHOWN, "```yaml", shown.right.rstrip(), "```", ""]
     return "\n".join(parts)
 
 
@@ -332,12 +330,17 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 
 
-def _fill(_app: Sphinx, _page: str, source: list[str]) -> None:
-    """Puts the tables where the page asks for them."""
-    source[0] = _PLACE.sub(lambda place: TABLES[place[1]](), source[0])
+def filled(text: str) -> str:
+    """A page with its tables as they are to be."""
+    return _PLACE.sub(lambda place: f"{place[1]}\n\n{TABLES[place[2]]().strip()}\n\n{place[3]}", text)
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Makes an extension of Sphinx of this file."""
-    app.connect("source-read", _fill)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+def pages() -> list[Path]:
+    """The pages that hold tables."""
+    found = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
+    return [path for path in found if _PLACE.search(path.read_text(encoding="utf-8"))]
+
+
+if __name__ == "__main__":
+    for page_ in pages():
+        page_.write_text(filled(page_.read_text(encoding="utf-8")), encoding="utf-8")
