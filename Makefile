@@ -49,6 +49,7 @@ demo: $(VENV)/.installed-demo
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/large_specs.py
+	$(BIN)/python benchmarks/solvers.py
 
 # Writes the JSON Schema and the pages of the reference again after a change of an op, a setting, a code or a command.
 schema: $(VENV)/.installed-dev
