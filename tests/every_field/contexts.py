@@ -19,7 +19,7 @@ from deqc.fields import Field
 from deqc.ops import STEPS
 from deqc.ops.base import HEAD, Op
 from deqc.ops.weights import WEIGHT_FIELDS
-from deqc.settings import LINEAR, SOLVER, TERMINATION
+from deqc.settings import LINEAR, SOLVER, TERMINATION, WATCH
 from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description
 
 HOLE = "@"
@@ -229,7 +229,7 @@ def contexts(place: str) -> Iterator[tuple[Context, ...]]:
         yield (SECTIONS[place],)
         return
     above, _, name = place.rpartition(".")
-    if above in _METHODS:
+    if any(above == section for section, *_ in _METHODS):
         yield from ((one,) for section, field, one in settings() if (section, field.name) == (above, name))
     elif place.startswith("parameters.*."):
         field, variant, option = place.split(".")[2:]
@@ -284,17 +284,19 @@ def placed(op: Op, step: object, shape: object) -> Context:
     return Context({**plain, **place})
 
 
-_METHODS: dict[str, tuple[dict[str, Description], tuple[Any, ...], str]] = {
-    "solver": (SOLVERS, SOLVER, "{{solver: {{method: {}, {}: '@'}}}}"),
-    "solver.termination": (SOLVERS, TERMINATION, "{{solver: {{method: {}, termination: {{{}: '@'}}}}}}"),
-    "adjoint": (ADJOINTS, (), "{{adjoint: {{method: {}, {}: '@'}}}}"),
-    "adjoint.linear_solver": (LINEAR_SOLVERS, LINEAR, "{{adjoint: {{linear_solver: {{method: {}, {}: '@'}}}}}}"),
-}
+_METHODS: tuple[tuple[str, dict[str, Description], tuple[Any, ...], str], ...] = (
+    ("solver", SOLVERS, SOLVER, "{{solver: {{method: {}, {}: '@'}}}}"),
+    ("solver.termination", SOLVERS, TERMINATION, "{{solver: {{method: {}, termination: {{{}: '@'}}}}}}"),
+    ("solver.termination", SOLVERS, WATCH, "{{solver: {{method: {}, termination: {{mode: rel_norm_safe, {}: '@'}}}}}}"),
+    ("adjoint", ADJOINTS, (), "{{adjoint: {{method: {}, {}: '@'}}}}"),
+    ("adjoint.linear_solver", LINEAR_SOLVERS, LINEAR, "{{adjoint: {{linear_solver: {{method: {}, {}: '@'}}}}}}"),
+)
 
 
 def settings() -> Iterator[tuple[str, Field, Context]]:
     """Every setting, with every method that has it: its section, what it is, and a spec with a hole for it."""
-    for section, (table, shared, text) in _METHODS.items():
+    for section, table, shared, text in _METHODS:
         for method, description in table.items():
-            for one in (*shared, *description.fields):
+            own = description.fields if section != "solver.termination" else ()
+            for one in (*shared, *own):
                 yield section, one, context(text.format(method, one.name))
