@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from deqc.emit.plan import AdjointPlan, SolverPlan
+from deqc.emit.plan import AdjointPlan, Setting, SolverPlan
 from deqc.ops.code import literal
 from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Iteration
 from deqc.spec.model import Adjoint, Solver
@@ -28,7 +28,25 @@ def solver_plan(solver: Solver) -> SolverPlan:
         watch=_texts(solver.watch),
         best=solver.best,
         trace=solver.trace,
+        settings=_settings(solver),
     )
+
+
+def _settings(solver: Solver) -> tuple[Setting, ...]:
+    """What is another in eval mode, as far as the solve reads it."""
+    training: dict[str, object] = {
+        "atol": solver.atol,
+        "rtol": solver.rtol,
+        "max_steps": solver.max_steps,
+        "on_failure": solver.on_failure,
+        **solver.method.options,
+    }
+    found = []
+    for name, value in solver.evaluation.items():
+        if name not in solver.untested:
+            texts = [f'"{one}"' if isinstance(one, str) else _number(one) for one in (training[name], value)]
+            found.append(Setting(name, type(value).__name__, *texts))
+    return tuple(found)
 
 
 def adjoint_plan(adjoint: Adjoint) -> AdjointPlan:

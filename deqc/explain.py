@@ -166,11 +166,16 @@ def _passes(compilation: Compilation) -> list[str]:
 def _notes(compilation: Compilation) -> Iterator[str]:
     """What a reader may not expect: settings that are not used, approximations, tolerances that depend on the loss."""
     solver, adjoint, linear = compilation.solver, compilation.adjoint, compilation.adjoint.linear_solver
-    if solver.test in ("abs_norm", "abs") and "rtol" in solver.method.written:
+    if "rtol" in solver.untested and "rtol" in solver.method.written:
         also = " but as the default of the adjoint's" if linear is not None and "rtol" not in linear.written else ""
         yield f"rtol {solver.rtol:g} is not used by the stop test {solver.mode}{also}"
-    if solver.test in ("rel_norm", "rel") and "atol" in solver.method.written:
+    if "atol" in solver.untested and "atol" in solver.method.written:
         yield f"atol {solver.atol:g} is not used by the stop test {solver.mode}"
+    for name in solver.untested:
+        if name in solver.evaluation:
+            yield f"{name} {solver.evaluation[name]:g} of eval is not used by the stop test {solver.mode}"
+    if solver.evaluation and adjoint.method.name == "implicit":
+        yield "in eval mode too, the backward solve has the tolerance, the steps and the on_failure of training"
     if linear is not None and linear.name == "lu" and "max_steps" in linear.written:
         yield f"max_steps {linear.options['max_steps']} is not used by lu, which factorises instead of taking steps"
     if linear is not None and linear.options.get("atol"):

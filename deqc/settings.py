@@ -73,6 +73,9 @@ SOLVER: Final = (
     ),
 )
 
+# Which of them may have other values in eval mode, beside the method's own numbers.
+IN_EVALUATION: Final = ("atol", "rtol", "max_steps", "on_failure")
+
 TERMINATION: Final = (
     Field(
         "mode",
@@ -299,7 +302,7 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
         forward_backward peaceman_rachford
         """
     ),
-    "solver.option": _words("eval mask record steady_state linear_solver"),
+    "solver.option": _words("mask record steady_state linear_solver"),
     "termination": _words(""),
     "adjoint": _words("shine reversible gauss backsolve discrete"),
     "adjoint.option": _words("assume"),

@@ -143,7 +143,7 @@ def solve(
                 model = running.make_model(one, state, seed)
                 shown.begin(label)
                 done = running.run(model, given, seed, shown.step)
-                solved.append(Solved(label, one.plan.solver.method, stop_text(one.plan.solver), done))
+                solved.append(Solved(label, one.plan.solver.method, stop_text(one.plan.solver.evaluated), done))
                 shown.end(solved[-1])
     except running.RunError as fault:
         raise click.UsageError(str(fault)) from None
@@ -219,7 +219,7 @@ def _title(compiled: list[tuple[str, Compilation]], inputs: str | None, weights:
     from deqc.emit.render import stop_text
 
     lines = [f"{compiled[0][1].spec.name}, inputs {_origin(inputs, seed)}, weights {_origin(weights, seed)}"]
-    goals = [stop_text(one.plan.solver) for _, one in compiled]
+    goals = [stop_text(one.plan.solver.evaluated) for _, one in compiled]
     if len(set(goals)) == 1:
         lines.append(f"converged where {goals[0]}")
     else:

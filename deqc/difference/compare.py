@@ -152,6 +152,7 @@ def _solver(compilation: Compilation) -> dict[str, Any]:
         "coupling": solver.coupling,
         "on_failure": solver.on_failure,
         "trace": solver.trace,
+        **({"eval": dict(solver.evaluation)} if solver.evaluation else {}),
     }
 
 

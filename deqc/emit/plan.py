@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from deqc.solvers import Iteration
 
@@ -81,6 +81,16 @@ class Operator:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """A setting whose value depends on the mode that the module is in; values are Python literals as text."""
+
+    name: str
+    type: str  # int | float | str
+    training: str
+    evaluation: str
+
+
+@dataclass(frozen=True)
 class SolverPlan:
     """The forward solve. Every number is a Python literal as text."""
 
@@ -97,6 +107,33 @@ class SolverPlan:
     watch: dict[str, str] = field(default_factory=dict)  # what a safe mode gives up on
     best: bool = False  # whether the best iterate is returned, not the last
     trace: bool = False
+    settings: tuple[Setting, ...] = ()  # those that are others in eval mode
+
+    def at(self, name: str) -> str:
+        """How the text of the solve reads a number: the module's constant, or a setting of the mode."""
+        return f"settings.{name}" if any(one.name == name for one in self.settings) else name.upper()
+
+    @property
+    def arguments(self) -> list[str]:
+        """What the class of the solver is made with, behind the derivative that it reads."""
+        return [self.at(name) for name in self.iteration.numbers]
+
+    @property
+    def tested(self) -> bool:
+        """Whether the stop test depends on the mode."""
+        return any(one.name in ("atol", "rtol") for one in self.settings)
+
+    @property
+    def evaluated(self) -> SolverPlan:
+        """The solver as it is in eval mode."""
+        now = {"atol": self.atol, "rtol": self.rtol, "max_steps": self.max_steps}
+        now |= {one.name: one.evaluation for one in self.settings}
+        return replace(self, atol=now["atol"], rtol=now["rtol"], max_steps=now["max_steps"], settings=())
+
+    @property
+    def failures(self) -> list[str]:
+        """What happens on failure, in training and, where that is another, in eval mode."""
+        return [self.on_failure, *(one.evaluation.strip('"') for one in self.settings if one.name == "on_failure")]
 
 
 @dataclass(frozen=True)

@@ -162,27 +162,33 @@ def by_name(names: Iterable[str]) -> list[str]:
     return [f"{name}={name}" for name in names]
 
 
-def goal_text(solver: SolverPlan) -> str:
-    """The stop test in words, e.g. `max |f(z) - z| <= ATOL`."""
+def goal_text(solver: SolverPlan, brackets: str = "{}") -> str:
+    """The stop test in words, e.g. `max |f(z) - z| <= ATOL`; `brackets` stand around the names of numbers."""
+    return _goal(solver, brackets.format(solver.at("atol")), brackets.format(solver.at("rtol")))
+
+
+def _goal(solver: SolverPlan, atol: str, rtol: str) -> str:
     norm = {"max": "max |{}|", "l2": "|{}|", "rms": "rms({})"}[solver.norm]
     residual, image = norm.format("f(z) - z"), norm.format("f(z)")
     return {
-        "abs_norm": f"{residual} <= ATOL",
-        "rel_norm": f"{residual} <= RTOL {image}",
-        "norm": f"{residual} <= ATOL or <= RTOL {image}",
-        "abs": "every |f(z) - z| <= ATOL",
-        "rel": "every |f(z) - z| <= RTOL |f(z)|",
+        "abs_norm": f"{residual} <= {atol}",
+        "rel_norm": f"{residual} <= {rtol} {image}",
+        "norm": f"{residual} <= {atol} or <= {rtol} {image}",
+        "abs": f"every |f(z) - z| <= {atol}",
+        "rel": f"every |f(z) - z| <= {rtol} |f(z)|",
     }[solver.mode] + (" over the batch" if solver.coupling == "batch" else "")
 
 
 def stop_text(solver: SolverPlan) -> str:
     """The stop test with its tolerances, e.g. `max |f(z) - z| <= 1e-3`."""
-    return goal_text(solver).replace("ATOL", solver.atol).replace("RTOL", solver.rtol)
+    return _goal(solver, solver.atol, solver.rtol)
 
 
 def solver_text(solver: SolverPlan) -> str:
     """What `extra_repr` says of the solver."""
-    return f"{solver.method}, {stop_text(solver)}, at most {solver.max_steps} steps"
+    text = f"{solver.method}, {stop_text(solver)}, at most {solver.max_steps} steps"
+    others = [" ".join((one.name, one.evaluation.strip('"'))) for one in solver.settings]
+    return f"{text} (in eval mode {', '.join(others)})" if others else text
 
 
 def adjoint_text(adjoint: AdjointPlan) -> str:
@@ -196,7 +202,8 @@ def adjoint_text(adjoint: AdjointPlan) -> str:
 
 def solver_goal(solver: SolverPlan) -> str:
     """The goal of the solve as an f-string, for messages."""
-    return 'f"' + goal_text(solver).replace("ATOL", "{ATOL}").replace("RTOL", "{RTOL}") + ' in {MAX_STEPS} steps"'
+    goal = goal_text(solver, brackets="{{{}}}")
+    return f'f"{goal} in {{{solver.at("max_steps")}}} steps"'
 
 
 def solver_remedy(solver: SolverPlan) -> str:
@@ -205,16 +212,28 @@ def solver_remedy(solver: SolverPlan) -> str:
     return f'"Try more max_steps, a looser tolerance, {other}; see solve(...).original."'
 
 
-def constant_names(iteration: Iteration, prefix: str = "") -> list[str]:
-    """The constants that a solver's class is made with."""
-    return [f"{prefix}{name.upper()}" for name in iteration.numbers]
+def mode_values(solver: SolverPlan, mode: str) -> list[str]:
+    """`max_steps=60` for every setting that depends on the mode."""
+    return [f"{one.name}={getattr(one, mode)}" for one in solver.settings]
 
 
-def iterated(iteration: Iteration, derivative: Sequence[str]) -> list[str]:
-    """`return _iterate(…)` with the solver made from the derivative that it reads and its constants."""
-    solver = call(iteration.class_name, *map(Text, [*derivative, *constant_names(iteration)]))
-    rest = ["_test", "MAX_STEPS", *(["inside"] if iteration.reads else [])]
-    return list(statement("return ", call("_iterate", Text("f"), Text("z0"), solver, *map(Text, rest)), 4))
+def solver_title(solver: SolverPlan) -> str:
+    """The method in a docstring, with the numbers it names."""
+    title = solver.iteration.title
+    for name in solver.iteration.numbers:
+        title = title.replace(name.upper(), solver.at(name))
+    return title
+
+
+def adjoint_constants(iteration: Iteration) -> list[str]:
+    """The constants that the class of a linear solver is made with."""
+    return [f"ADJOINT_{name.upper()}" for name in iteration.numbers]
+
+
+def iterated(solver: SolverPlan, derivative: Sequence[str], limits: Sequence[str]) -> list[str]:
+    """`return _iterate(…)` with the solver made from the derivative that it reads and its numbers, and its limits."""
+    made = call(solver.iteration.class_name, *map(Text, [*derivative, *solver.arguments]))
+    return list(statement("return ", call("_iterate", Text("f"), Text("z0"), made, *map(Text, limits)), 4))
 
 
 def constant_lines(plan: Plan) -> list[str]:
@@ -310,8 +329,10 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         adjoint_text,
         solver_goal,
         solver_remedy,
-        constant_names,
         iterated,
+        adjoint_constants,
+        mode_values,
+        solver_title,
         constant_lines,
         solver_helpers,
         solver_parts,

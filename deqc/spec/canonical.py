@@ -106,6 +106,7 @@ def document(spec: Spec) -> dict[str, Any]:
             "coupling": spec.solver.coupling,
             "on_failure": spec.solver.on_failure,
             **({"trace": True} if spec.solver.trace else {}),
+            **({"eval": dict(spec.solver.evaluation)} if spec.solver.evaluation else {}),
         },
         "adjoint": {
             **_method(spec.adjoint.method),

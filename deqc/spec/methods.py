@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from deqc.diagnostics import Problems, Span
 from deqc.fields import Field, Kind
-from deqc.settings import LINEAR, SOLVER, TERMINATION, WATCH
+from deqc.settings import IN_EVALUATION, LINEAR, SOLVER, TERMINATION, WATCH
 from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description
 from deqc.spec.bounds import alternatives, conform
 from deqc.spec.model import Adjoint, Method, Number, Solver
@@ -25,8 +25,9 @@ def solver(node: Node | None, problems: Problems) -> Solver | None:
     if description is None:
         return None
     shared = {one.name: one.default for one in SOLVER} | {"max_steps": description.max_steps}
-    own = _own(written, description, {*shared, "method", "termination"}, SOLVERS, "solver", problems)
+    own = _own(written, description, {*shared, "method", "termination", "eval"}, SOLVERS, "solver", problems)
     shared |= {name: _scalar(value) for name, (value, _) in written.items() if name in shared}
+    evaluation = _evaluation(written, description, {**shared, **(own or {})}, problems)
     termination: dict[str, object] = {one.name: one.default for one in TERMINATION}
     if "termination" in written:
         stop = written["termination"][0]
@@ -34,7 +35,7 @@ def solver(node: Node | None, problems: Problems) -> Solver | None:
             name: _scalar(value) for name, (value, _) in _written(stop, "mode").items() if name in termination
         }
     watch = _watch(str(termination["mode"]), written, problems)
-    if problems.errors or own is None:
+    if problems.errors or own is None or evaluation is None:
         return None
     return Solver(
         _as_method(description, own, written, node),
@@ -47,7 +48,20 @@ def solver(node: Node | None, problems: Problems) -> Solver | None:
         on_failure=str(shared["on_failure"]),
         trace=bool(shared["trace"]),
         watch=watch,
+        evaluation=evaluation,
     )
+
+
+def _evaluation(
+    written: Map[str, tuple[Node, Span]], description: Description, training: Map[str, object], problems: Problems
+) -> dict[str, Value] | None:
+    """The settings that have another value in eval mode than in training. None after a diagnostic."""
+    overlay = _written(written["eval"][0]) if "eval" in written else {}
+    own = _own(overlay, description, set(IN_EVALUATION), SOLVERS, "solver.eval", problems)
+    if own is None:
+        return None
+    chosen = {name: own[name] if name in own else _typed(name, node) for name, (node, _) in overlay.items()}
+    return {name: chosen[name] for name in training if chosen.get(name, training[name]) not in (None, training[name])}
 
 
 def _watch(mode: str, written: Map[str, tuple[Node, Span]], problems: Problems) -> dict[str, Number]:

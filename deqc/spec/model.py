@@ -184,6 +184,7 @@ class Solver:
     on_failure: str
     trace: bool
     watch: Mapping[str, Number]  # what the safe modes give up on; empty for the others
+    evaluation: Mapping[str, Number | str | None] = field(default_factory=dict)  # what has another value in eval mode
 
     @property
     def safe(self) -> bool:
@@ -199,6 +200,11 @@ class Solver:
     def test(self) -> str:
         """The mode's stop test."""
         return self.mode.partition("_safe")[0]
+
+    @property
+    def untested(self) -> tuple[str, ...]:
+        """The tolerances that the stop test does not read."""
+        return {"abs_norm": ("rtol",), "abs": ("rtol",), "rel_norm": ("atol",), "rel": ("atol",)}.get(self.test, ())
 
 
 @dataclass(frozen=True)

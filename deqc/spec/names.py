@@ -61,6 +61,7 @@ DIMENSION_NAMES: Final = _words("u w m at vjp linearize pullback jacobian")
 CLASS_NAMES: Final = _words(
     """
     ADJOINT_ATOL ADJOINT_RTOL ADJOINT_STEPS ATOL MAX_STEPS PHANTOM_DAMPING PHANTOM_STEPS RTOL
+    Settings TRAINING EVALUATION
     Callable ClassVar DeepEquilibriumSolution Map NamedTuple Record Solution Status Test TypeAlias
     dataclass enum jacobian jvp linearize math pullback vjp warnings
     all any bool bytes callable classmethod complex dict enumerate filter float frozenset getattr hasattr id isinstance

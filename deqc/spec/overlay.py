@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Map
+from collections.abc import Set
 from dataclasses import replace
 
 from deqc.diagnostics import Problems, Span
@@ -55,10 +56,20 @@ def with_solver(root: Mapping, settings: Mapping) -> Mapping:
     gone = {entry.name for entry in settings}
     if chosen is not None:
         gone |= _OWN - {field.name for field in method.fields} if method is not None else _OWN
-    kept = tuple(entry for entry in own if entry.name not in gone)
+    kept = tuple(one for one in (_without(entry, gone) for entry in own) if one is not None)
     merged = replace(own, entries=(*kept, *settings.entries))
     entries = tuple(replace(entry, value=merged) if entry is section else entry for entry in root)
     return replace(root, entries=entries)
+
+
+def _without(entry: Entry, gone: Set[str]) -> Entry | None:
+    """The setting, unless it is gone; of those for eval mode what is left, which is not nothing."""
+    if entry.name in gone:
+        return None
+    if entry.name != "eval" or not isinstance(entry.value, Mapping):
+        return entry
+    left = tuple(one for one in entry.value if one.name not in gone)
+    return replace(entry, value=replace(entry.value, entries=left)) if left or not entry.value.entries else None
 
 
 def _word(text: str, span: Span) -> Scalar:

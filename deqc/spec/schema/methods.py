@@ -6,13 +6,13 @@ The options of all methods stand side by side; that an option belongs to the cho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from deqc.fields import Field
-from deqc.settings import LINEAR, SOLVER, TERMINATION, WATCH
+from deqc.fields import Field, Kind
+from deqc.settings import IN_EVALUATION, LINEAR, SOLVER, TERMINATION, WATCH
 from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description
 from deqc.spec.schema.leaves import Schema, by_type, described, field, leaf, listed
 
@@ -26,6 +26,7 @@ def solver(text: str) -> Schema:
         "method": _method("solver", SOLVERS, "auto"),
         **_fields("solver", _with_max_steps(SOLVER, SOLVERS)),
         "termination": _termination(),
+        "eval": _evaluation(),
         **_options("solver", SOLVERS),
     }
     section = _section(fields, _offered("solver", SOLVERS))
@@ -105,6 +106,21 @@ def _termination() -> Schema:
     )
 
 
+def _evaluation() -> Schema:
+    """The settings that may have other values in eval mode: numbers, and what happens on failure."""
+    shared = [one for one in _with_max_steps(SOLVER, SOLVERS) if one.name in IN_EVALUATION]
+    every = {**_fields("solver.eval", shared), **_options("solver.eval", SOLVERS, (Kind.INT, Kind.NUMBER))}
+    # What is left out is as in training.
+    settings = {name: {key: value for key, value in one.items() if key != "default"} for name, one in every.items()}
+    text = (
+        "Settings that have another value in eval mode: tolerances, max_steps, on_failure, and the method's own "
+        "numbers. The adjoint keeps those of training."
+    )
+    rules: Schema = {"type": "object", "properties": settings, "additionalProperties": False, "minProperties": 1}
+    examples = ({"max_steps": 60}, {"atol": 1e-6, "max_steps": 100})
+    return described(leaf("solver.eval", "a mapping of settings", **rules), text, examples=examples)
+
+
 def _fields(owner: str, fields: Iterable[Field]) -> Schema:
     return {one.name: field(owner, one, computed=False) for one in fields}
 
@@ -117,11 +133,11 @@ def _with_max_steps(fields: Iterable[Field], table: Mapping[str, Description]) -
     return [replace(one, text=f"{one.text[:-1]} {told}.") if one.name == "max_steps" else one for one in fields]
 
 
-def _options(owner: str, table: Mapping[str, Description]) -> Schema:
-    """The methods' own options; where several have one, each says its default and checks its own bounds."""
+def _options(owner: str, table: Mapping[str, Description], kinds: Container[Kind] = tuple(Kind)) -> Schema:
+    """The methods' own options of these kinds; where several have one, each says its default and checks its bounds."""
     found: dict[str, list[tuple[Description, Field]]] = {}
     for description in table.values():
-        for one in description.fields:
+        for one in (own for own in description.fields if own.kind in kinds):
             found.setdefault(one.name, []).append((description, one))
     merged = [_merged(uses) for uses in found.values()]
     return {one.name: field(owner, one, computed=False) for one in merged}
