@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from deqc.diagnostics import Problems, Span
 from deqc.ir.graph import Program
-from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Iteration
+from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Iteration, Linear
 from deqc.spec.methods import resolved
 from deqc.spec.model import Adjoint, Method, Solver, Spec
 from deqc.types import named
@@ -32,7 +32,24 @@ def choose(spec: Spec, program: Program, problems: Problems) -> tuple[Solver, Ad
         _check_size(solver.method, "anderson", program, spec.sections.get("solver"), problems)
     if adjoint.linear_solver is not None and adjoint.linear_solver.name == "lu":
         _check_size(adjoint.linear_solver, "gmres", program, spec.sections.get("adjoint"), problems)
+    _check_symmetry(adjoint, spec.sections.get("adjoint"), problems)
     return solver, adjoint
+
+
+def _check_symmetry(adjoint: Adjoint, section: Span | None, problems: Problems) -> None:
+    """A diagnostic where a linear solver for symmetric Jacobians meets one of which nothing is said."""
+    linear = adjoint.linear_solver
+    description = None if linear is None else LINEAR_SOLVERS[linear.name]
+    place = None if linear is None else linear.span or section
+    if not isinstance(description, Linear) or not description.symmetric or place is None:
+        return
+    if adjoint.method.options.get("assume") != "symmetric":
+        problems.add(
+            "E082",
+            place,
+            f"{description.name} needs a symmetric df/dz, and nothing says that it is",
+            hint="write `assume: symmetric` beside it where f is a gradient, else use bicgstab",
+        )
 
 
 def _check_size(method: Method, other: str, program: Program, section: Span | None, problems: Problems) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from deqc.emit.plan import AdjointPlan, Setting, SolverPlan
 from deqc.ops.code import literal
-from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Iteration
+from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Iteration, Linear
 from deqc.spec.model import Adjoint, Solver
 
 
@@ -63,6 +63,8 @@ def adjoint_plan(adjoint: Adjoint) -> AdjointPlan:
         max_steps=_number(max_steps or 0),
         linear_options=_texts(options),
         iteration=description if isinstance(description, Iteration) else None,
+        products=description.products if isinstance(description, Linear) else 1,
+        exact=description.exact if isinstance(description, Linear) else True,
         **shared,
     )
 

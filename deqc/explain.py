@@ -13,7 +13,7 @@ from deqc.ir.printer import show_program
 from deqc.ir.sizes import axes, names
 from deqc.ops import OPS
 from deqc.passes import PIPELINE
-from deqc.solvers import ADJOINTS
+from deqc.solvers import ADJOINTS, LINEAR_SOLVERS
 from deqc.spec.model import Literal, Parameter
 from deqc.types import show
 
@@ -130,7 +130,7 @@ def _methods(compilation: Compilation) -> Iterator[tuple[str, ...]]:
     yield "solver", solver_text(plan.solver) + chosen
     linear = spec.adjoint.linear_solver
     chosen = " (linear solver chosen: auto)" if linear is not None and linear.name == "auto" else ""
-    exact = "exact" if compilation.adjoint.method.name in EXACT else "approximate"
+    exact = "exact" if compilation.adjoint.method.name in EXACT and plan.adjoint.exact else "approximate"
     if compilation.adjoint.method.name == "none":
         exact = "no gradient passes through the solution"
     yield "adjoint", f"{adjoint_text(plan.adjoint)}{chosen}: {exact}"
@@ -193,6 +193,11 @@ def _notes(compilation: Compilation) -> Iterator[str]:
         if node.type.sparse:
             name = node.attributes["name"]
             yield f"{name} is sparse: it gets no gradient, and torch.compile and torch.export refuse it"
+    if adjoint.linear_solver is not None and not compilation.plan.adjoint.exact:
+        name = adjoint.linear_solver.name
+        yield f"linear solver {name}: {LINEAR_SOLVERS[name].summary} A backward solve that ends there is no failure"
+    if adjoint.method.options.get("assume") == "symmetric":
+        yield "df/dz is taken to be symmetric, because the spec says so: where it is not, cg gives a wrong gradient"
     if adjoint.method.name not in EXACT:
         yield f"adjoint {adjoint.method.name}: {ADJOINTS[adjoint.method.name].summary}"
     for node in compilation.lowered.nodes:

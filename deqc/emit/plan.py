@@ -148,6 +148,8 @@ class AdjointPlan:
     max_steps: str
     linear_options: dict[str, str]
     iteration: Iteration | None = None  # where the linear system is solved like z = f(z)
+    products: int = 1  # with the Jacobian, a step of the linear solver
+    exact: bool = True  # whether the linear solver is meant to reach its tolerance
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,16 @@ from deqc.solvers.halley import HALLEY
 from deqc.solvers.klement import KLEMENT
 from deqc.solvers.levenberg_marquardt import LEVENBERG_MARQUARDT
 from deqc.solvers.linear import (
+    BICGSTAB,
+    CG,
     GMRES,
     LINEAR_ANDERSON,
     LINEAR_BROYDEN,
     LINEAR_LIMITED_MEMORY_BROYDEN,
     LINEAR_PICARD,
     LU,
+    NEUMANN,
+    Linear,
 )
 from deqc.solvers.newton import NEWTON
 from deqc.solvers.newton_krylov import NEWTON_KRYLOV
@@ -26,7 +30,7 @@ from deqc.solvers.pseudo_transient import PSEUDO_TRANSIENT
 from deqc.solvers.reversible import REVERSIBLE
 from deqc.solvers.trust_region import TRUST_REGION
 
-__all__ = ["ADJOINTS", "LINEAR_SOLVERS", "SOLVERS", "Description", "Iteration"]
+__all__ = ["ADJOINTS", "LINEAR_SOLVERS", "SOLVERS", "Description", "Iteration", "Linear"]
 
 
 def _table(*methods: Description) -> dict[str, Description]:
@@ -55,6 +59,9 @@ ADJOINTS = _table(IMPLICIT, JFB, PHANTOM, UNROLL, NONE)
 LINEAR_SOLVERS = _table(
     AUTO_LINEAR,
     GMRES,
+    BICGSTAB,
+    CG,
+    NEUMANN,
     LU,
     LINEAR_PICARD,
     LINEAR_ANDERSON,

@@ -3,17 +3,52 @@
 The tolerances and `max_steps` that all of them share are in `deqc.settings`.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from deqc.solvers.anderson import ANDERSON
 from deqc.solvers.base import Description
 from deqc.solvers.broyden import BROYDEN, LIMITED_MEMORY_BROYDEN
 from deqc.solvers.picard import PICARD
 
-GMRES = Description(
+
+@dataclass(frozen=True)
+class Linear(Description):
+    """A linear solver with a function of its own, `_<name>(product, b, goal, most) -> (x, residual norms, steps)`.
+
+    It is in `templates/linear_solvers/<name>.py.jinja`.
+    """
+
+    products: int = 1  # with the Jacobian, a step
+    symmetric: bool = False  # whether it takes symmetric Jacobians alone
+    exact: bool = True  # whether it gets to any tolerance, given the steps
+
+
+GMRES = Linear(
     "gmres",
     "Minimal residual over a growing Krylov space, without restart: one product with J^T a step, and `max_steps` is "
     "also the size of the space (Saad & Schultz 1986).",
+)
+
+BICGSTAB = Linear(
+    "bicgstab",
+    "Stabilised biconjugate gradients for each sample: two products with J^T a step, and memory for a handful of "
+    "vectors, however many the steps are (van der Vorst 1992).",
+    products=2,
+)
+
+CG = Linear(
+    "cg",
+    "Conjugate gradients for each sample: one product with J^T a step and three vectors, for a J that is symmetric "
+    "with eigenvalues below 1, as of a gradient; it has to be said: `assume: symmetric` (Hestenes & Stiefel 1952).",
+    symmetric=True,
+)
+
+NEUMANN = Linear(
+    "neumann",
+    "The first `max_steps` terms of u = g + J^T g + (J^T)^2 g + ...: approximate by choice, and better with more terms "
+    "where f is a contraction (Lorraine, Vicol & Duvenaud 2020).",
+    max_steps=5,
+    exact=False,
 )
 
 LU = Description(

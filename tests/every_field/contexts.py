@@ -137,8 +137,8 @@ SECTIONS = {
     "solver.termination": context("{solver: {termination: '@'}}"),
     "adjoint": context("{adjoint: '@'}"),
     "adjoint.method": context("{adjoint: {method: '@'}}"),
-    "adjoint.linear_solver": context("{adjoint: {linear_solver: '@'}}"),
-    "adjoint.linear_solver.method": context("{adjoint: {linear_solver: {method: '@'}}}"),
+    "adjoint.linear_solver": context("{adjoint: {assume: symmetric, linear_solver: '@'}}"),
+    "adjoint.linear_solver.method": context("{adjoint: {assume: symmetric, linear_solver: {method: '@'}}}"),
 }
 
 
@@ -289,7 +289,12 @@ _METHODS: tuple[tuple[str, dict[str, Description], tuple[Any, ...], str], ...] =
     ("solver.termination", SOLVERS, TERMINATION, "{{solver: {{method: {}, termination: {{{}: '@'}}}}}}"),
     ("solver.termination", SOLVERS, WATCH, "{{solver: {{method: {}, termination: {{mode: rel_norm_safe, {}: '@'}}}}}}"),
     ("adjoint", ADJOINTS, (), "{{adjoint: {{method: {}, {}: '@'}}}}"),
-    ("adjoint.linear_solver", LINEAR_SOLVERS, LINEAR, "{{adjoint: {{linear_solver: {{method: {}, {}: '@'}}}}}}"),
+    (
+        "adjoint.linear_solver",
+        LINEAR_SOLVERS,
+        LINEAR,
+        "{{adjoint: {{assume: symmetric, linear_solver: {{method: {}, {}: '@'}}}}}}",
+    ),
 )
 
 

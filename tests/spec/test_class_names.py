@@ -25,7 +25,7 @@ ADJOINTS = (
     "unroll",
     "phantom",
     "none",
-    *(f"{{linear_solver: {name}}}" for name in ("gmres", "lu", "picard", "anderson")),
+    *(f"{{linear_solver: {name}}}" for name in ("gmres", "bicgstab", "neumann", "lu", "picard", "anderson")),
 )
 
 
