@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from deqc.diagnostics import Problems, Span
 from deqc.ir.graph import Program
+from deqc.masked import check_mask
 from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Iteration, Linear
 from deqc.spec.methods import resolved
 from deqc.spec.model import Adjoint, Method, Solver, Spec
@@ -27,6 +28,7 @@ def choose(spec: Spec, program: Program, problems: Problems) -> tuple[Solver, Ad
     if linear is not None and linear.name == "auto":
         name = "lu" if small else "gmres"
         adjoint = replace(adjoint, linear_solver=resolved(linear, name, LINEAR_SOLVERS))
+    check_mask(solver, program, problems)
     iteration = SOLVERS[solver.method.name]
     if isinstance(iteration, Iteration) and iteration.reads == "jacobian":
         _check_size(solver.method, "anderson", program, spec.sections.get("solver"), problems)

@@ -29,6 +29,7 @@ def solver_plan(solver: Solver) -> SolverPlan:
         best=solver.best,
         trace=solver.trace,
         settings=_settings(solver),
+        mask=solver.mask or "",
     )
 
 

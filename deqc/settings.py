@@ -302,7 +302,7 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
         forward_backward peaceman_rachford
         """
     ),
-    "solver.option": _words("mask record steady_state linear_solver"),
+    "solver.option": _words("record steady_state linear_solver"),
     "termination": _words(""),
     "adjoint": _words("shine reversible gauss backsolve discrete"),
     "adjoint.option": _words(""),

@@ -57,6 +57,7 @@ class Locals:
     record: str = "record"
     modules: str = "m"
     solution: str = "z_star"
+    mask: str = "mask"
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class SolverPlan:
     best: bool = False  # whether the best iterate is returned, not the last
     trace: bool = False
     settings: tuple[Setting, ...] = ()  # those that are others in eval mode
+    mask: str = ""  # the input that says where the stop test looks
 
     def at(self, name: str) -> str:
         """How the text of the solve reads a number: the module's constant, or a setting of the mode."""
@@ -200,4 +202,5 @@ class Plan:
     blank: bool = False  # whether some method calls `_blank`
     plain: bool = True  # whether all inputs have a batch, real numbers, and sizes that are known
     real: bool = True  # whether all inputs are of real numbers
+    masks: Lines = ()  # by scale, expressions of a method: where the stop test looks
     fixed: int = 0  # weights without a gradient, the last ones

@@ -11,6 +11,7 @@ from deqc.adjoint import Adjoint
 from deqc.emit.block import Block, layer_code, module_code
 from deqc.emit.equation import equation, shapes
 from deqc.emit.layout import WIDTH, statement
+from deqc.emit.mask import spread
 from deqc.emit.naming import Namer, field_names, origin, wish
 from deqc.emit.plan import (
     AdjointPlan,
@@ -86,7 +87,7 @@ class _Planner:
         self.inputs = [str(i.attributes["name"]) for i in self.program.inputs]
         self.dimensions = dimension_names(i.type for i in self.program.inputs)
         names = Namer(IN_METHODS | set(self.inputs) | set(self.dimensions))
-        self.locals = Locals(*(names.fresh(n) for n in ("w", "u0", "e", "record", "m", "z_star")))
+        self.locals = Locals(*(names.fresh(n) for n in ("w", "u0", "e", "record", "m", "z_star", "mask")))
         self.encoded = self._encoded()
         namer = Namer(())
         self.encoded_names = {e: namer.fresh(e.hint or "encoded") for e in self.encoded}
@@ -124,6 +125,7 @@ class _Planner:
             dimensions=scaled,
             sizes=statements(scaled, self._inputs_given()),
             like=like,
+            masks=self._masks(),
             blank="self._blank(" in f"{code}\n{like if program.start_kind != 'chains' else ''}",
             plain=all(i.type.batched and i.type.differentiable for i in program.inputs) and not self.dimensions,
             real=all(i.type.dtype == FLOAT for i in program.inputs),
@@ -297,6 +299,11 @@ class _Planner:
     def _reads_inputs(self, roots: tuple[Node, ...]) -> bool:
         read = any(n.op == "input" for n in reachable(roots, frozenset(self.encoded)))
         return read or not self.sized.isdisjoint(roots)
+
+    def _masks(self) -> Lines:
+        shapes = {name: one.type.shape for name, one in zip(self.inputs, self.program.inputs, strict=True)}
+        mask = self.solver.mask
+        return tuple(spread(mask, shapes[mask], scale.shape) for scale in self.program.scales) if mask else ()
 
     def _like(self) -> str:
         """What gives zeros their batch, device and dtype: the first input of real numbers for each sample."""

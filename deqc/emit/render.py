@@ -188,6 +188,7 @@ def solver_text(solver: SolverPlan) -> str:
     """What `extra_repr` says of the solver."""
     text = f"{solver.method}, {stop_text(solver)}, at most {solver.max_steps} steps"
     others = [" ".join((one.name, one.evaluation.strip('"'))) for one in solver.settings]
+    text += f", where {solver.mask} is true" if solver.mask else ""
     return f"{text} (in eval mode {', '.join(others)})" if others else text
 
 

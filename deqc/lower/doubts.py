@@ -19,6 +19,8 @@ def doubt(spec: Spec, program: Program, problems: Problems) -> None:
     used = set(names([*(node.type for node in needed), *(Type(scale.shape) for scale in program.scales)]))
     known = {name for node in program.inputs if node in needed for name in axes(node.type)}
     for given, node in zip(spec.inputs, program.inputs, strict=True):
+        if given.name == spec.solver.mask:
+            continue
         if node not in needed and not (used - known) & axes(node.type).keys():  # nor is it there for its shape
             warn("N101", given.span, f"nothing reads the input {given.name}", f"read it as ${given.name}, or remove it")
     for (name, _), node in zip(spec.encoder, program.encoded, strict=True):

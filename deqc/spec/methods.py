@@ -25,7 +25,7 @@ def solver(node: Node | None, problems: Problems) -> Solver | None:
     if description is None:
         return None
     shared = {one.name: one.default for one in SOLVER} | {"max_steps": description.max_steps}
-    own = _own(written, description, {*shared, "method", "termination", "eval"}, SOLVERS, "solver", problems)
+    own = _own(written, description, {*shared, "method", "termination", "eval", "mask"}, SOLVERS, "solver", problems)
     shared |= {name: _scalar(value) for name, (value, _) in written.items() if name in shared}
     evaluation = _evaluation(written, description, {**shared, **(own or {})}, problems)
     termination: dict[str, object] = {one.name: one.default for one in TERMINATION}
@@ -48,6 +48,7 @@ def solver(node: Node | None, problems: Problems) -> Solver | None:
         on_failure=str(shared["on_failure"]),
         trace=bool(shared["trace"]),
         watch=watch,
+        mask=str(_scalar(written["mask"][0]))[1:] if "mask" in written else None,
         evaluation=evaluation,
     )
 

@@ -184,6 +184,7 @@ class Solver:
     on_failure: str
     trace: bool
     watch: Mapping[str, Number]  # what the safe modes give up on; empty for the others
+    mask: str | None = None  # the input that says where the stop test looks
     evaluation: Mapping[str, Number | str | None] = field(default_factory=dict)  # what has another value in eval mode
 
     @property

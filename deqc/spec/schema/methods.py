@@ -27,6 +27,13 @@ def solver(text: str) -> Schema:
         **_fields("solver", _with_max_steps(SOLVER, SOLVERS)),
         "termination": _termination(),
         "eval": _evaluation(),
+        "mask": described(
+            leaf("solver.mask", "an input, such as '$mask'", type="string", pattern=r"^\$[A-Za-z]\w*$"),
+            "An input of truth values that says which positions the stop test looks at: those where it is false, such "
+            "as padding, count neither there nor in the residual norms of the record. Its sizes are the first of the "
+            "state's, or 1.",
+            examples=("$mask",),
+        ),
         **_options("solver", SOLVERS),
     }
     section = _section(fields, _offered("solver", SOLVERS))
