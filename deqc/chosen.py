@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from deqc.emit.plan import AdjointPlan, Setting, SolverPlan
 from deqc.ops.code import literal
+from deqc.settings import IN_EVALUATION
 from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Iteration, Linear
 from deqc.spec.model import Adjoint, Solver
 
@@ -14,6 +15,7 @@ def solver_plan(solver: Solver) -> SolverPlan:
     """The solver as the templates print it."""
     iteration = SOLVERS[solver.method.name]
     assert isinstance(iteration, Iteration)  # it is no `auto` any more
+    options = iteration.settled(solver.method.options, solver.atol, solver.rtol)
     return SolverPlan(
         method=solver.method.name,
         atol=_number(solver.atol),
@@ -23,28 +25,26 @@ def solver_plan(solver: Solver) -> SolverPlan:
         norm=solver.norm,
         coupling=solver.coupling,
         on_failure=solver.on_failure,
-        options=_texts(solver.method.options),
+        options=_texts(options),
         iteration=iteration,
         watch=_texts(solver.watch),
         best=solver.best,
         trace=solver.trace,
-        settings=_settings(solver),
+        settings=_settings(solver, iteration, options),
         mask=solver.mask or "",
     )
 
 
-def _settings(solver: Solver) -> tuple[Setting, ...]:
+def _settings(solver: Solver, iteration: Iteration, options: Mapping[str, object]) -> tuple[Setting, ...]:
     """What is another in eval mode, as far as the solve reads it."""
-    training: dict[str, object] = {
-        "atol": solver.atol,
-        "rtol": solver.rtol,
-        "max_steps": solver.max_steps,
-        "on_failure": solver.on_failure,
-        **solver.method.options,
-    }
+    shared = {name: getattr(solver, name) for name in IN_EVALUATION}
+    training = {**shared, **options}
+    own = {name: solver.evaluation.get(name, value) for name, value in solver.method.options.items()}
+    evaluation = {**shared, **own, **solver.evaluation}
+    evaluation |= iteration.settled(own, evaluation["atol"], evaluation["rtol"])
     found = []
-    for name, value in solver.evaluation.items():
-        if name not in solver.untested:
+    for name, value in evaluation.items():
+        if value != training[name] and name not in solver.untested:
             texts = [f'"{one}"' if isinstance(one, str) else _number(one) for one in (training[name], value)]
             found.append(Setting(name, type(value).__name__, *texts))
     return tuple(found)

@@ -298,11 +298,11 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
     "kind": _words("neural_ode"),
     "solver": _words(
         """
-        tsit5 vcab3 vcabm3 bs3 dopri5 euler heun rk4 rock2 implicit_euler trbdf2 rosenbrock23
+        implicit_euler trbdf2 rosenbrock23
         forward_backward peaceman_rachford
         """
     ),
-    "solver.option": _words("record steady_state linear_solver"),
+    "solver.option": _words("record linear_solver"),
     "termination": _words(""),
     "adjoint": _words("shine reversible gauss backsolve discrete"),
     "adjoint.option": _words(""),

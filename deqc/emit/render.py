@@ -232,8 +232,9 @@ def adjoint_constants(iteration: Iteration) -> list[str]:
 
 
 def iterated(solver: SolverPlan, derivative: Sequence[str], limits: Sequence[str]) -> list[str]:
-    """`return _iterate(…)` with the solver made from the derivative that it reads and its numbers, and its limits."""
-    made = call(solver.iteration.class_name, *map(Text, [*derivative, *solver.arguments]))
+    """`return _iterate(…)` with the solver made from what it reads, its numbers and its tables, and with its limits."""
+    tables = [f"z0.new_tensor({name})" for name in solver.iteration.tables]
+    made = call(solver.iteration.class_name, *map(Text, [*derivative, *solver.arguments, *tables]))
     return list(statement("return ", call("_iterate", Text("f"), Text("z0"), made, *map(Text, limits)), 4))
 
 
@@ -257,7 +258,8 @@ def solver_helpers(plan: Plan) -> frozenset[str]:
 
 def _brought(plan: Plan) -> list[Brought]:
     """What the solver and that of the adjoint bring into the module."""
-    brought = [plan.solver.iteration.brought(plan.solver.options)]
+    both = {one.name: max(one.training, one.evaluation, key=float) for one in plan.solver.settings if one.type == "int"}
+    brought = [plan.solver.iteration.brought({**plan.solver.options, **both})]  # tables for either mode
     if plan.adjoint.iteration is not None:
         brought.append(plan.adjoint.iteration.brought(plan.adjoint.linear_options))
     return brought

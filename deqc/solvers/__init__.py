@@ -1,5 +1,6 @@
 """The numerical methods as data: one file describes one method, and one row of a table here offers it."""
 
+from deqc.solvers.adams import VCAB3, VCABM3
 from deqc.solvers.adjoint import IMPLICIT, JFB, NONE, PHANTOM, UNROLL
 from deqc.solvers.aitken import AITKEN
 from deqc.solvers.anderson import ANDERSON
@@ -28,6 +29,8 @@ from deqc.solvers.newton_krylov import NEWTON_KRYLOV
 from deqc.solvers.picard import PICARD
 from deqc.solvers.pseudo_transient import PSEUDO_TRANSIENT
 from deqc.solvers.reversible import REVERSIBLE
+from deqc.solvers.rock2 import ROCK2
+from deqc.solvers.runge_kutta import BS3, DOPRI5, EULER, HEUN, RK4, TSIT5
 from deqc.solvers.trust_region import TRUST_REGION
 
 __all__ = ["ADJOINTS", "LINEAR_SOLVERS", "SOLVERS", "Description", "Iteration", "Linear"]
@@ -54,6 +57,15 @@ SOLVERS = _table(
     PSEUDO_TRANSIENT,
     HALLEY,
     CASCADE,
+    EULER,
+    HEUN,
+    RK4,
+    BS3,
+    TSIT5,
+    DOPRI5,
+    VCAB3,
+    VCABM3,
+    ROCK2,
 )
 ADJOINTS = _table(IMPLICIT, JFB, PHANTOM, UNROLL, NONE)
 LINEAR_SOLVERS = _table(

@@ -61,6 +61,7 @@ class Iteration(Description):
     counts: bool = False  # whether its steps say what they cost; else each is one evaluation of f
     helpers: tuple[str, ...] = ()  # functions of generated modules that its class calls
     constants: Mapping[str, object] = field(default_factory=dict)  # coefficients, written into the module
+    tables: tuple[str, ...] = ()  # of these, those that its class takes as tensors, behind its options
     chosen: Mapping[str, Mapping[str, Brought]] = field(default_factory=dict)  # by option and its choice
 
     @property
@@ -86,6 +87,10 @@ class Iteration(Description):
             constants |= more.constants
             helpers += more.helpers
         return Brought(constants, helpers)
+
+    def settled(self, options: Mapping[str, object], atol: float, rtol: float) -> Mapping[str, object]:
+        """The options, where some follow from others and from the solver's tolerances."""
+        return options
 
     @property
     def numbers(self) -> tuple[str, ...]:

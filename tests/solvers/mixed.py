@@ -59,7 +59,7 @@ class Mixed:
         self.calls = calls
         return norm
 
-    def at(self, samples: slice) -> Mixed:
+    def at(self, samples: slice | list[int]) -> Mixed:
         """The map of these samples alone, its counts at zero."""
         return Mixed(self.s[samples], self.c[samples], self.b[samples], self.z0[samples])
 

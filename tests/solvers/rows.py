@@ -66,4 +66,13 @@ ROWS = (
     Row("pseudo_transient", FLOWS, max_steps=300),
     Row("halley", ALL, max_steps=300),
     Row("cascade", ALL, max_steps=100),
+    Row("euler", "contractive near_one rotating", max_steps=2000),
+    Row("heun", "contractive near_one rotating", max_steps=2000),
+    Row("rk4", "contractive near_one rotating", max_steps=2000),
+    Row("bs3", FLOWS),
+    Row("tsit5", FLOWS),
+    Row("dopri5", FLOWS),
+    Row("vcab3", FLOWS, max_steps=2000),
+    Row("vcabm3", FLOWS),
+    Row("rock2", FLOWS),
 )

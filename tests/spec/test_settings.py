@@ -7,6 +7,7 @@ import pytest
 from deqc.fields import Field, Kind
 from deqc.settings import LINEAR, PLANNED, SECTIONS, SOLVER, TERMINATION, planned
 from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description, Iteration
+from deqc.solvers.flow import Flow
 
 METHODS = [*SOLVERS.values(), *ADJOINTS.values(), *LINEAR_SOLVERS.values()]
 FIELDS = [*SOLVER, *TERMINATION, *LINEAR, *(one for method in METHODS for one in method.fields)]
@@ -45,6 +46,7 @@ def test_the_defaults_of_the_language() -> None:
     told = {"coupling": "sample", "on_failure": "warn", "trace": False}
     assert shared == {"atol": 1e-3, "rtol": 1e-3, "max_steps": None, **told}
     later = {"levenberg_marquardt": 200, "pseudo_transient": 100, "cascade": 100}  # slow by their nature
+    later |= {name: 1000 for name, method in SOLVERS.items() if isinstance(method, Flow)}
     assert {name: method.max_steps for name, method in SOLVERS.items()} == {**dict.fromkeys(SOLVERS, 32), **later}
     assert {field.name: field.default for field in TERMINATION} == {"mode": "abs_norm", "norm": "max"}
     assert {field.name: field.default for field in LINEAR} == {"max_steps": None, "rtol": None, "atol": 0.0}
