@@ -25,9 +25,9 @@ def solver_plan(solver: Solver) -> SolverPlan:
         norm=solver.norm,
         coupling=solver.coupling,
         on_failure=solver.on_failure,
-        options=_texts(options),
+        options=texts(options),
         iteration=iteration,
-        watch=_texts(solver.watch),
+        watch=texts(solver.watch),
         best=solver.best,
         trace=solver.trace,
         settings=_settings(solver, iteration, options),
@@ -59,10 +59,10 @@ def adjoint_plan(adjoint: Adjoint) -> AdjointPlan:
     max_steps = options.pop("max_steps", None)
     return AdjointPlan(
         method=adjoint.method.name,
-        options=_texts(adjoint.method.options),
+        options=texts(adjoint.method.options),
         linear_solver=linear.name if linear else None,
         max_steps=_number(max_steps or 0),
-        linear_options=_texts(options),
+        linear_options=texts(options),
         iteration=description if isinstance(description, Iteration) else None,
         products=description.products if isinstance(description, Linear) else 1,
         exact=description.exact if isinstance(description, Linear) else True,
@@ -70,7 +70,7 @@ def adjoint_plan(adjoint: Adjoint) -> AdjointPlan:
     )
 
 
-def _texts(options: Mapping[str, object]) -> dict[str, str]:
+def texts(options: Mapping[str, object]) -> dict[str, str]:
     """Options as templates read them: numbers as literals, words as they are."""
     return {name: value if isinstance(value, str) else _number(value) for name, value in options.items()}
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from deqc.chosen import texts
 from deqc.emit.plan import Plan
 from deqc.emit.render import render
 from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Iteration
@@ -23,8 +24,10 @@ from tests.targets import conv, seed
 def _solver(plan: Plan, method: str, **settings: Any) -> Plan:
     iteration = SOLVERS[method]
     assert isinstance(iteration, Iteration)
-    options = {name: str(value) for name, value in iteration.defaults.items()}
-    return replace(plan, solver=replace(plan.solver, method=method, options=options, iteration=iteration, **settings))
+    return replace(
+        plan,
+        solver=replace(plan.solver, method=method, options=texts(iteration.defaults), iteration=iteration, **settings),
+    )
 
 
 def _adjoint(plan: Plan, method: str, linear: str | None = None) -> Plan:
@@ -38,7 +41,7 @@ def _adjoint(plan: Plan, method: str, linear: str | None = None) -> Plan:
         options=options,
         linear_solver=linear,
         max_steps="40",
-        linear_options={} if iteration is None else {name: str(value) for name, value in iteration.defaults.items()},
+        linear_options={} if iteration is None else texts(iteration.defaults),
         iteration=iteration,
     )
     return replace(plan, adjoint=adjoint)

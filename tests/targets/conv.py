@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deqc.chosen import texts
 from deqc.emit.plan import (
     AdjointPlan,
     Argument,
@@ -129,7 +130,7 @@ PLAN = Plan(
         "max",
         "sample",
         "warn",
-        {"history": "5", "ridge": "1e-4", "damping": "1.0"},
+        texts(ANDERSON.defaults),
         ANDERSON,
     ),
     adjoint=AdjointPlan(
@@ -139,7 +140,7 @@ PLAN = Plan(
         "1e-3",
         "0.0",
         "32",
-        {"history": "5", "ridge": "1e-4", "damping": "1.0"},
+        texts(LINEAR_ANDERSON.defaults),
         LINEAR_ANDERSON,
     ),
 )

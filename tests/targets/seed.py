@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deqc.chosen import texts
 from deqc.emit.plan import (
     AdjointPlan,
     Argument,
@@ -134,6 +135,8 @@ PLAN = Plan(
     functional=True,
     functions=(),
     autograd_rules=False,
-    solver=SolverPlan("newton", "1e-3", "1e-3", "32", "abs_norm", "max", "sample", "warn", {}, NEWTON),
+    solver=SolverPlan(
+        "newton", "1e-3", "1e-3", "32", "abs_norm", "max", "sample", "warn", texts(NEWTON.defaults), NEWTON
+    ),
     adjoint=AdjointPlan("implicit", {}, "gmres", "1e-3", "0.0", "10", {}),
 )
