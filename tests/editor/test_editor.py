@@ -47,7 +47,7 @@ def test_nothing_is_marked_in_what_is_right(editor: Editor, path: Path) -> None:
     [
         (f"{HEAD}main_layers: [tanh]\nsolvr: newton\n", 5, "solvr"),
         (f"{HEAD}main_layers: [tanh]\nsolver: {{atol: -1}}\n", 5, "minimum of 0"),
-        (f"{HEAD}main_layers: [tanh]\nsolver: {{method: nowton}}\n", 5, "newton"),
+        (f"{HEAD}main_layers: [tanh]\nsolver: {{method: nowton}}\n", 5, "the name of a method"),
         (f"{HEAD}main_layers: [{{linear: {{out: four}}}}]\n", 4, "linear.out"),
         (f"{HEAD}main_layers: [{{conv2d: {{out: 4}}}}]\n", 4, "kernel"),
         (f"{HEAD}main_layers: [[tanh], tanh]\n", 4, "not allowed"),
