@@ -26,7 +26,9 @@ from deqc.compiler import Compilation, compile_text
 from deqc.diagnostics import Severity
 from deqc.explain import explain
 from deqc.layout import format_text
+from deqc.ops import STEPS
 from deqc.picture import mermaid, scene, svg
+from deqc.settings import SECTIONS
 from tests.renaming import same_but_for
 from tests.slot_specs import bases, text
 from tests.slots import Place, slots
@@ -96,8 +98,11 @@ def variants(document: Any, place: Place, new: str) -> Iterator[Any]:
         yield renamed(document, old, new)
 
 
+WORDS = {*STEPS, *(section.name for section in SECTIONS), "$z"}
+
+
 def harmless_or_refused(document: Any, place: Place, hostile: str) -> None:
-    length = len(hostile) if hostile.isidentifier() and len(hostile) > 3 else 4
+    length = len(hostile) if hostile.isidentifier() else 4
     pairs = zip(variants(document, place, hostile), variants(document, place, "qj" * length), strict=True)
     for injected, _ in pairs:
         spec = text(injected)
@@ -111,6 +116,9 @@ def harmless_or_refused(document: Any, place: Place, hostile: str) -> None:
         neutral = ("qj" * length)[:length]
         plain = [text(one) for one in variants(document, place, neutral)]
         index = [text(one) for one in variants(document, place, hostile)].index(spec)
+        if any(one.severity is Severity.ERROR for one in deqc.check(plain[index])):
+            assert hostile in WORDS  # of the language: it means what it says
+            continue
         same_but_for(deqc.compile(plain[index]), made.source, neutral, hostile)
         shown_quietly(made, spec)
 
