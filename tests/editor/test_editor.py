@@ -68,7 +68,7 @@ def test_what_is_wrong_is_marked_at_its_line(editor: Editor, text: str, line: in
 
 
 BODY = f"{HEAD}main_layers: [tanh]\n"
-SHARED = {one.name for one in SOLVER} | {"termination"}
+SHARED = {one.name for one in SOLVER} | {"termination", "eval", "mask"}
 # The server sometimes offers the schema itself, by its title, where a mapping is still empty.
 TITLE = "deqc spec, language version 1"
 
@@ -85,7 +85,7 @@ TITLE = "deqc spec, language version 1"
             for name, method in SOLVERS.items()
         ],
         (f"{BODY}adjoint:\n  method: |\n", set(ADJOINTS)),
-        (f"{BODY}adjoint:\n  |\n", {"method", "linear_solver"}),
+        (f"{BODY}adjoint:\n  |\n", {"method", "linear_solver", "assume"}),
         *[
             (
                 f"{BODY}adjoint:\n  method: {name}\n  |\n",

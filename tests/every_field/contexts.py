@@ -19,7 +19,7 @@ from deqc.fields import Field
 from deqc.ops import STEPS
 from deqc.ops.base import HEAD, Op
 from deqc.ops.weights import WEIGHT_FIELDS
-from deqc.settings import LINEAR, SOLVER, TERMINATION, WATCH
+from deqc.settings import IN_EVALUATION, LINEAR, SOLVER, TERMINATION, WATCH
 from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description
 
 HOLE = "@"
@@ -135,6 +135,10 @@ SECTIONS = {
     "solver": context("{solver: '@'}"),
     "solver.method": context("{solver: {method: '@'}}"),
     "solver.termination": context("{solver: {termination: '@'}}"),
+    "solver.mask": context(
+        "{input: {x: [4], m: {shape: [4], dtype: bool}, n: {shape: [4], dtype: bool}}, solver: {mask: '@'}}", "$m", "$n"
+    ),
+    "solver.eval": context("{solver: {method: picard, eval: '@'}}", {"max_steps": 60}, {"damping": 0.5}),
     "adjoint": context("{adjoint: '@'}"),
     "adjoint.method": context("{adjoint: {method: '@'}}"),
     "adjoint.linear_solver": context("{adjoint: {assume: symmetric, linear_solver: '@'}}"),
@@ -284,10 +288,12 @@ def placed(op: Op, step: object, shape: object) -> Context:
     return Context({**plain, **place})
 
 
+EVALUATED = tuple(one for one in SOLVER if one.name in IN_EVALUATION)
 _METHODS: tuple[tuple[str, dict[str, Description], tuple[Any, ...], str], ...] = (
     ("solver", SOLVERS, SOLVER, "{{solver: {{method: {}, {}: '@'}}}}"),
     ("solver.termination", SOLVERS, TERMINATION, "{{solver: {{method: {}, termination: {{{}: '@'}}}}}}"),
     ("solver.termination", SOLVERS, WATCH, "{{solver: {{method: {}, termination: {{mode: rel_norm_safe, {}: '@'}}}}}}"),
+    ("solver.eval", SOLVERS, EVALUATED, "{{solver: {{method: {}, eval: {{{}: '@'}}}}}}"),
     ("adjoint", ADJOINTS, (), "{{adjoint: {{method: {}, {}: '@'}}}}"),
     (
         "adjoint.linear_solver",
