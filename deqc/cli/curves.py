@@ -25,7 +25,7 @@ class Picture:
         if path.suffix not in (".svg", ".png"):
             raise click.BadParameter(f"'{path}' must end in .svg or .png", param_hint="'--plot'")
         try:
-            import matplotlib  # noqa: F401
+            import matplotlib  # noqa: F401 - one that is broken is refused too
         except ImportError:
             raise click.UsageError("--plot needs matplotlib: pip install 'deqc[solve]'") from None
         writing.own(path)

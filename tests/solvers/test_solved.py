@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from deqc.solvers import SOLVERS
 from tests.solvers.problems import COLLECTION, PROBLEMS
 from tests.solvers.rows import ROWS, Row
 from tests.solvers.solved import FILE, STARTS, Start, solves, table, written
@@ -29,7 +28,6 @@ def test_the_table_is_what_the_command_writes() -> None:
     assert FILE.read_text(encoding="utf-8") == table()
 
 
-@pytest.mark.skipif("cascade" not in SOLVERS, reason="there is no cascade yet")
 @pytest.mark.parametrize("start", [STARTS[0], STARTS[3]], ids=lambda start: start.title)
 def test_the_cascade_solves_all_from_the_standard_start(start: Start) -> None:
     assert written(start)["cascade"] == "x" * len(PROBLEMS)
