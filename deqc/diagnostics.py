@@ -113,10 +113,6 @@ class Problems:
         """Whether anything found stops a compilation."""
         return any(d.severity is Severity.ERROR for d in self.found)
 
-    def at(self, span: Span) -> bool:
-        """Whether something was found at this very place."""
-        return any(d.span == span for d in self.found)
-
     def sorted(self) -> tuple[Diagnostic, ...]:
         """All that was found, in reading order."""
         return tuple(sorted(self.found, key=lambda d: (d.span, d.code)))

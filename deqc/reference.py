@@ -1,8 +1,8 @@
 """The reference interpreter: the meaning of a spec, run naively with torch and differentiated by autograd.
 
 No pass, no hoisting, no implicit derivative: f is evaluated node by node, and applied until nothing changes.
-Every optimisation and every generated derivative is tested against it. The only room beside `deqc.loading` that
-needs torch.
+Every optimisation and every generated derivative is tested against it. Torch is needed here, in
+`deqc.loading` and in `deqc.running` alone.
 """
 
 from __future__ import annotations

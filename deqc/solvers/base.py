@@ -9,6 +9,11 @@ from typing import Literal
 from deqc.fields import Field, Kind
 
 
+def camel_case(name: str) -> str:
+    """`trust_region` -> `TrustRegion`."""
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
 @dataclass(frozen=True)
 class Description:
     """A solver, an adjoint method or a linear solver: its name, what it does with the source, and its own options.
@@ -48,8 +53,8 @@ class Part:
 class Iteration(Description):
     """A method that goes from iterate to iterate, in the one loop that all of them run in.
 
-    Its class in generated modules is in `templates/solvers/<name>.py.jinja`; it is made from the derivative that it
-    reads, then from its options in order, those that are no numbers left out: they are known when the template is
+    Its class in generated modules is in `templates/solvers/<template>.py.jinja`; it is made from the derivative that
+    it reads, then from its options in order, those that are no numbers left out: they are known when the template is
     filled.
     """
 
@@ -63,11 +68,12 @@ class Iteration(Description):
     constants: Mapping[str, object] = field(default_factory=dict)  # coefficients, written into the module
     tables: tuple[str, ...] = ()  # of these, those that its class takes as tensors, behind its options
     chosen: Mapping[str, Mapping[str, Brought]] = field(default_factory=dict)  # by option and its choice
+    template: str = ""  # of its class, where that is not called like the method
 
     @property
     def class_name(self) -> str:
         """Its class in generated modules."""
-        return "_" + "".join(word.capitalize() for word in self.name.split("_"))
+        return f"_{camel_case(self.template or self.name)}"
 
     @property
     def constant_names(self) -> tuple[str, ...]:
@@ -77,7 +83,7 @@ class Iteration(Description):
 
     def parts(self, options: Mapping[str, str]) -> tuple[Part, ...]:
         """The classes that a module with these options holds."""
-        return (Part(self.name, self.class_name, options),)
+        return (Part(self.template or self.name, self.class_name, options),)
 
     def brought(self, options: Mapping[str, str]) -> Brought:
         """All that goes into a module where the options are these."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deqc.solvers.base import Iteration, Part
+from deqc.solvers.base import Iteration, Part, camel_case
 from deqc.solvers.levenberg_marquardt import LEVENBERG_MARQUARDT
 from deqc.solvers.newton import NEWTON
 from deqc.solvers.pseudo_transient import PSEUDO_TRANSIENT
@@ -32,7 +32,7 @@ class Cascade(Iteration):
     def _class_name(self, one: Iteration, options: Mapping[str, str]) -> str:
         if sum(stage is one for stage, _ in self.stages) == 1:
             return one.class_name
-        return one.class_name + "".join(word.capitalize() for word in options["radius"].split("_"))
+        return one.class_name + camel_case(options["radius"])
 
 
 CASCADE = Cascade(

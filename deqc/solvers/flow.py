@@ -45,20 +45,10 @@ CONTROL = (
 
 @dataclass(frozen=True)
 class Flow(Iteration):
-    """A method for z' = f(z) - z. Its class in generated modules is that of its template, which others use too."""
+    """A method for z' = f(z) - z."""
 
     max_steps: int | None = 1000
     counts: bool = True
-    template: str = ""
-
-    @property
-    def class_name(self) -> str:
-        """Its class in generated modules."""
-        return "_" + "".join(word.capitalize() for word in self.template.split("_"))
-
-    def parts(self, options: Mapping[str, str]) -> tuple[Part, ...]:
-        """Its class."""
-        return (Part(self.template, self.class_name, options),)
 
 
 @dataclass(frozen=True)

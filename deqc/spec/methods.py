@@ -11,6 +11,7 @@ from deqc.settings import IN_EVALUATION, LINEAR, SOLVER, TERMINATION, WATCH
 from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description
 from deqc.spec.bounds import alternatives, conform
 from deqc.spec.model import Adjoint, Method, Number, Solver
+from deqc.spec.places import covered
 from deqc.spec.tree import Mapping, Node, Scalar
 
 Value: TypeAlias = "Number | str | None"
@@ -176,7 +177,7 @@ def _as_method(
 
 def _conforming(owner: str, field: Field, value: Number | str, span: Span, problems: Problems) -> Value:
     """An option as the method's own field holds it; None after a diagnostic. The schema knows those of all methods."""
-    if problems.at(span):  # of the schema's
+    if covered(problems, span):  # by the schema
         return None
     if not isinstance(value, str):
         return conform(owner, field, value, span, problems)

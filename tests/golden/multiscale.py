@@ -413,6 +413,11 @@ class _State(NamedTuple):
     memory: tuple[Any, ...]  # of the solver
 
 
+def _state(flat: tuple[Any, ...]) -> _State:
+    """What the loop carries side by side."""
+    return _State._make((*flat[:9], flat[9:]))
+
+
 def _iterate(f: Map, z0: Tensor, solver: _Solver, test: Test, max_steps: int, inside: int = 0) -> tuple[Tensor, Record]:
     """Steps of `solver` on every sample until its residual passes `test`, is not finite, or max_steps are taken.
 
@@ -421,11 +426,11 @@ def _iterate(f: Map, z0: Tensor, solver: _Solver, test: Test, max_steps: int, in
     """
 
     def running(*state: Tensor) -> Tensor:
-        at = _State._make((*state[:9], state[9:]))
+        at = _state(state)
         return ((at.status < 0) & (at.steps < max_steps)).any()
 
     def body(*state: Tensor) -> tuple[Tensor, ...]:
-        at = _State._make((*state[:9], state[9:]))
+        at = _state(state)
         on = at.status < 0
         new = solver.step(f, at.z, at.fz, on, *at.memory)
         norm, small = test(new.fz - new.z, new.fz)
@@ -461,7 +466,7 @@ def _iterate(f: Map, z0: Tensor, solver: _Solver, test: Test, max_steps: int, in
             if k % every == 0 and not _any(state[5] < 0):
                 break
             state = body(*state)
-    at = _State._make((*state[:9], state[9:]))
+    at = _state(state)
     status = torch.where(at.status < 0, 1, at.status)
     return at.z, Record(status, at.steps, at.nfe, at.njvp, at.norm, at.best, calls=at.calls)
 
