@@ -36,7 +36,8 @@ def measured(method: str, family: str, size: int) -> str:
     def jacobian(z: Tensor) -> Tensor:
         return maps.a * (1 - (z - solution).tanh().square()).unsqueeze(1)
 
-    made = module(method, atol=1e-6, max_steps=MAX_STEPS, on_failure="ignore")
+    steps = max(MAX_STEPS, SOLVERS[method].max_steps or 0)
+    made = module(method, atol=1e-6, max_steps=steps, on_failure="ignore")
     record = made.fixed_point(f, torch.zeros_like(solution), jacobian=jacobian)[1]
     good = int((record.status == 0).sum())
     if good < BATCH:
