@@ -101,6 +101,11 @@ def variants(document: Any, place: Place, new: str) -> Iterator[Any]:
 WORDS = {*STEPS, *(section.name for section in SECTIONS), "$z"}
 
 
+def unsigned(source: str) -> str:
+    """A module without the checksum of its spec."""
+    return re.sub(r"\b[0-9a-f]{64}\b", "", source)
+
+
 def harmless_or_refused(document: Any, place: Place, hostile: str) -> None:
     length = len(hostile) if hostile.isidentifier() else 4
     pairs = zip(variants(document, place, hostile), variants(document, place, "qj" * length), strict=True)
@@ -117,7 +122,8 @@ def harmless_or_refused(document: Any, place: Place, hostile: str) -> None:
         plain = [text(one) for one in variants(document, place, neutral)]
         index = [text(one) for one in variants(document, place, hostile)].index(spec)
         if any(one.severity is Severity.ERROR for one in deqc.check(plain[index])):
-            assert hostile in WORDS  # of the language: it means what it says
+            # a word of the language means what it says; a default that every call replaces is read by nobody
+            assert hostile in WORDS or unsigned(made.source) == unsigned(deqc.compile(text(document)))
             continue
         same_but_for(deqc.compile(plain[index]), made.source, neutral, hostile)
         shown_quietly(made, spec)
