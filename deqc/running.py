@@ -1,6 +1,6 @@
 """Runs generated modules on given or random inputs, and tells how each solve went: what `deqc solve` shows.
 
-Beside `deqc.loading` and `deqc.reference` the only room that needs torch.
+Beside `deqc.loading`, `deqc.reference` and `deqc.verification` the only room that needs torch.
 """
 
 from __future__ import annotations
@@ -206,10 +206,10 @@ def run(model: Any, inputs: Mapping[str, Tensor], seed: int, watcher: Watcher | 
         except ValueError as fault:
             raise RunError(str(fault)) from None
         seconds = time.perf_counter() - begun
-    return Run(tuple(_samples(solution.original, model.Status)), solution.nfe, seconds)
+    return Run(tuple(samples(solution.original, model.Status)), solution.nfe, seconds)
 
 
-def _samples(record: Any, statuses: Any) -> Iterator[Sample]:
+def samples(record: Any, statuses: Any) -> Iterator[Sample]:
     """What the record says, one sample after the other."""
     fields = ("status", "steps", "nfe", "njvp", "residual_norm", "best_residual_norm", "trace")
     for status, steps, nfe, njvp, last, best, trace in zip(*(getattr(record, f).tolist() for f in fields), strict=True):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from deqc.cli.given import Given
     from deqc.compiler import Compilation
     from deqc.running import Run
 
@@ -82,16 +83,14 @@ def _cell(text: str, width: int, left: bool) -> str:
     return text.ljust(width) if left else text.rjust(width)
 
 
-def document(
-    compilation: Compilation, solved: Sequence[Solved], seed: int, inputs: str | None, weights: str | None
-) -> str:
+def document(compilation: Compilation, solved: Sequence[Solved], given: Given) -> str:
     """All that is known, as `schemas/solve-1.schema.json` describes it."""
     content = {
         "model": compilation.spec.name,
         "sha256": compilation.plan.spec_sha256,
-        "seed": seed,
-        "inputs": inputs,
-        "weights": weights,
+        "seed": given.seed,
+        "inputs": given.inputs,
+        "weights": given.weights,
         "converged": all(one.run.converged for one in solved),
         "solvers": [_object(one) for one in solved],
     }

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from deqc.cli.constants import Constants
+from deqc.cli.given import SILENT, Given, compiled, given_options, one_choice, silent_settings, with_torch
 from deqc.cli.options import FILE, Number, combinations, common
 from deqc.cli.reading import Report, configured
-from deqc.diagnostics import Problems, Severity, Span
+from deqc.diagnostics import Problems
 
 if TYPE_CHECKING:
     from deqc.compiler import Compilation
     from deqc.spec.tree import Mapping as Tree
 
 _OPTION: Final = "--solver"  # the file that diagnostics name where the call's own settings are wrong
-_ALWAYS: Final[dict[str, str | bool]] = {"on_failure": "ignore", "trace": True}  # every solve is told of in full
-_BATCH: Final = 8  # samples drawn unless asked for more
 EXAMPLES = """\b
 Examples:
   deqc solve model.yaml
@@ -32,18 +29,6 @@ Examples:
 """
 
 
-def _sizes(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
-    """`L=20`, a size for each name."""
-    found: dict[str, int] = {}
-    for value in values:
-        name, _, size = value.partition("=")
-        if not (name and size.isascii() and size.isdigit() and int(size)) or name in found:
-            message = f"'{value}' is not of the form NAME=NUMBER, the number at least 1, each name once"
-            raise click.BadParameter(message, context, parameter)
-        found[name] = int(size)
-    return found
-
-
 @click.command(epilog=EXAMPLES)
 @click.argument("spec", type=FILE)
 @click.option(
@@ -52,35 +37,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, values: tuple[str
     help="Solve with these instead of the spec's solver, one after the other. Tolerances and other settings that all "
     "methods share stay as in the spec unless set here, as in picard:damping=0.7:max_steps=100.",
 )
-@click.option(
-    "--input",
-    "inputs",
-    metavar="FILE.npz",
-    type=click.Path(exists=True, dir_okay=False),
-    help="Read the inputs from there, an array for each by name, instead of drawing them.",
-)
-@click.option("--batch", type=click.IntRange(min=1), help=f"How many samples to draw. [default: {_BATCH}]")
-@click.option(
-    "--size",
-    "sizes",
-    multiple=True,
-    callback=_sizes,
-    metavar="NAME=NUMBER",
-    help="The size of a dimension that is known at the call only, for inputs that are drawn. Repeatable.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Of the inputs that are drawn, of the weights, and of random starts.",
-)
-@click.option(
-    "--weights",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False),
-    help="A state_dict: .safetensors, or what torch.save wrote. Without it, weights as the model starts with.",
-)
+@given_options
 @click.option("--plot", metavar="FILE.svg|png", help="Draw the residual of every sample by step, a panel a solver.")
 @common
 def solve(
@@ -104,14 +61,12 @@ def solve(
     Exit status: 0 every sample converged with every solver, 1 one did not (or the spec is wrong), 2 deqc was called
     wrongly.
     """
-    if inputs is not None and (batch is not None or sizes):
-        raise click.UsageError("--batch and --size are for inputs that are drawn, and --input reads them")
-    choices = combinations(sets)
-    if len(choices) > 1:
-        raise click.UsageError("solve takes one value for each constant")
+    given = Given(inputs, batch, sizes, seed, weights)
+    choice = one_choice(combinations(sets))
     settings = configured(config, form)
     report = Report(form or settings.get("format"), quiet, settings.texts)
-    compiled = _compiled(spec, solver, report, Constants(settings), choices[0])
+    chosen = _solvers(solver, report)
+    solvers = [] if report.failed else compiled(spec, chosen, report, Constants(settings), choice)
     if report.failed:
         report.finish()
     if report.form != "json":
@@ -125,30 +80,22 @@ def solve(
         from deqc.cli.curves import Picture
 
         picture = Picture(Path(plot))
-    running, silent = _running(), quiet or report.form == "json"
-    first = compiled[0][1]
+    running, silent = with_torch("running"), quiet or report.form == "json"
+    first = solvers[0][1]
     solved: list[Solved] = []
     try:
-        if inputs is None:
-            given = running.random_inputs(first.lowered, batch or _BATCH, sizes, seed)
-        else:
-            given = running.read_inputs(first.lowered, inputs)
-        state = None if weights is None else running.read_weights(weights)
-        with (
-            Silent()
-            if silent
-            else display(_title(compiled, inputs, weights, seed), [one for one, _ in compiled]) as shown
-        ):
-            for label, one in compiled:
+        tensors, state = given.made(first.lowered)
+        with Silent() if silent else display(_title(solvers, given), [one for one, _ in solvers]) as shown:
+            for label, one in solvers:
                 model = running.make_model(one, state, seed)
                 shown.begin(label)
-                done = running.run(model, given, seed, shown.step)
+                done = running.run(model, tensors, seed, shown.step)
                 solved.append(Solved(label, one.plan.solver.method, stop_text(one.plan.solver.evaluated), done))
                 shown.end(solved[-1])
     except running.RunError as fault:
         raise click.UsageError(str(fault)) from None
     if report.form == "json":
-        click.echo(document(first, solved, seed, inputs, weights).encode("utf-8"), nl=False)
+        click.echo(document(first, solved, given).encode("utf-8"), nl=False)
     if picture is not None:
         picture.write(first.spec.name, solved)
         if not silent:
@@ -157,35 +104,12 @@ def solve(
         raise click.exceptions.Exit(1)
 
 
-def _compiled(
-    path: str, solver: str | None, report: Report, constants: Constants, given: Mapping[str, Number]
-) -> list[tuple[str, Compilation]]:
-    """The model with each solver, by the name that it was asked for; what is wrong is reported."""
-    from deqc.compiler import compile_text
-
-    found: list[tuple[str, Compilation]] = []
-    disabled = frozenset(constants.settings.get("disable"))
-    chosen = _solvers(solver, report)
-    if report.failed:
-        return []
-    with report.collecting():
-        text, file = report.read(path)
-        for label, settings in chosen:
-            with report.collecting(partial(constants.traced, text=text, file=file, given=given, settings=settings)):
-                one = compile_text(text, file, disabled, {**constants.of(text), **given}, settings)
-                report.diagnostics.extend(d for d in one.warnings if d.severity is not Severity.NOTE)
-                found.append((label or one.plan.solver.method, one))
-    report.diagnostics = list(dict.fromkeys(report.diagnostics))
-    return found
-
-
 def _solvers(text: str | None, report: Report) -> list[tuple[str, Tree]]:
     """The settings of each solver asked for, by its name; where none is asked for, those of the spec without one."""
     from deqc.spec.overlay import named, with_settings
-    from deqc.spec.tree import Mapping as Tree
 
     if text is None:
-        return [("", with_settings(Tree((), Span(_OPTION, 1, 1, 1, 1)), _ALWAYS))]
+        return [("", silent_settings())]
     problems = Problems()
     report.texts[_OPTION] = text
     found: dict[str, Tree] = {}
@@ -195,37 +119,20 @@ def _solvers(text: str | None, report: Report) -> list[tuple[str, Tree]]:
         if settings is None or part in found:
             message = f"'{part}' is not of the form METHOD:OPTION=VALUE, every option and every solver once"
             raise click.BadParameter(message, param_hint=f"'{_OPTION}'")
-        found[part] = with_settings(settings, _ALWAYS)
+        found[part] = with_settings(settings, SILENT)
         column += len(part) + 1
     report.diagnostics.extend(problems.sorted())
     return list(found.items())
 
 
-def _running() -> Any:
-    """What runs models.
-
-    Raises:
-        click.UsageError: torch is not installed.
-    """
-    try:
-        from deqc import running
-    except ImportError:
-        raise click.UsageError("solve runs the model, which needs torch: pip install 'deqc[torch]'") from None
-    return running
-
-
-def _title(compiled: list[tuple[str, Compilation]], inputs: str | None, weights: str | None, seed: int) -> str:
+def _title(solvers: list[tuple[str, Compilation]], given: Given) -> str:
     """What is solved, and when it is."""
     from deqc.emit.render import stop_text
 
-    lines = [f"{compiled[0][1].spec.name}, inputs {_origin(inputs, seed)}, weights {_origin(weights, seed)}"]
-    goals = [stop_text(one.plan.solver.evaluated) for _, one in compiled]
+    lines = [f"{solvers[0][1].spec.name}, {given}"]
+    goals = [stop_text(one.plan.solver.evaluated) for _, one in solvers]
     if len(set(goals)) == 1:
         lines.append(f"converged where {goals[0]}")
     else:
-        lines += [f"{label}: converged where {goal}" for (label, _), goal in zip(compiled, goals, strict=True)]
+        lines += [f"{label}: converged where {goal}" for (label, _), goal in zip(solvers, goals, strict=True)]
     return "\n".join(lines)
-
-
-def _origin(file: str | None, seed: int) -> str:
-    return f"drawn with seed {seed}" if file is None else f"of {file}"
