@@ -13,6 +13,7 @@ from deqc.spec.model import Adjoint, Method, Solver, Spec
 from deqc.types import named
 
 SMALL = 64  # numbers a state, up to which a dense Jacobian and its factors cost less than iterations
+DENSE = 256  # numbers a state, up to which `deqc verify` looks at the dense Jacobian of each sample
 LARGEST_DENSE = 4096  # numbers a state, above which a dense Jacobian a sample is refused
 
 

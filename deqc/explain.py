@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import prod
 
+from deqc.choose import DENSE
 from deqc.compiler import Compilation
 from deqc.emit.naming import field_names, origin
 from deqc.emit.render import adjoint_text, solver_text
@@ -15,7 +16,7 @@ from deqc.ops import OPS
 from deqc.passes import PIPELINE
 from deqc.solvers import ADJOINTS, LINEAR_SOLVERS
 from deqc.spec.model import Literal, Parameter
-from deqc.types import show
+from deqc.types import named, show
 
 EXACT = frozenset({"implicit", "unroll"})
 BYTES = 4  # of a float32
@@ -130,10 +131,7 @@ def _methods(compilation: Compilation) -> Iterator[tuple[str, ...]]:
     yield "solver", solver_text(plan.solver) + chosen
     linear = spec.adjoint.linear_solver
     chosen = " (linear solver chosen: auto)" if linear is not None and linear.name == "auto" else ""
-    exact = "exact" if compilation.adjoint.method.name in EXACT and plan.adjoint.exact else "approximate"
-    if compilation.adjoint.method.name == "none":
-        exact = "no gradient passes through the solution"
-    yield "adjoint", f"{adjoint_text(plan.adjoint)}{chosen}: {exact}"
+    yield "adjoint", f"{adjoint_text(plan.adjoint)}{chosen}: {exactness(compilation)}"
     derivatives = compilation.derivatives
     called = called_modules(compilation.program)
     if called:
@@ -148,6 +146,17 @@ def _methods(compilation: Compilation) -> Iterator[tuple[str, ...]]:
         yield "derivatives of f", f"generated, but {', '.join(derivatives.autograd)} by torch's autograd (no rule)"
     else:
         yield "derivatives of f", "generated, every op by its rule"
+    dense = f"with the Jacobian of each sample where its state has at most {DENSE} numbers, else by products alone"
+    if not named(size := compilation.lowered.size):
+        dense = "with the Jacobian of each sample" if size <= DENSE else f"by products alone: more than {DENSE} numbers"
+    yield "deqc verify", dense
+
+
+def exactness(compilation: Compilation) -> str:
+    """What the adjoint gives: exact gradients, approximate ones, or none."""
+    if compilation.adjoint.method.name == "none":
+        return "no gradient passes through the solution"
+    return "exact" if compilation.adjoint.method.name in EXACT and compilation.plan.adjoint.exact else "approximate"
 
 
 def _passes(compilation: Compilation) -> list[str]:

@@ -2,7 +2,7 @@
 
 No pass, no hoisting, no implicit derivative: f is evaluated node by node, and applied until nothing changes.
 Every optimisation and every generated derivative is tested against it. Torch is needed here, in
-`deqc.loading` and in `deqc.running` alone.
+`deqc.loading`, `deqc.running` and `deqc.verification` alone.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "init": "init",
     "schema": "schema",
     "solve": "solve",
+    "verify": "verify",
 }
 """Every subcommand, which is also the name of its file, and its function there."""
 

@@ -9,11 +9,12 @@ Examples:
   deqc schema > deqc-1.schema.json
   deqc schema diagnostics
   deqc schema solve
+  deqc schema verify
 """
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("what", type=click.Choice(["spec", "diagnostics", "solve"]), default="spec")
+@click.argument("what", type=click.Choice(["spec", "diagnostics", "solve", "verify"]), default="spec")
 def schema(what: str) -> None:
     """Prints the JSON Schema (2020-12) of the spec language, or of what deqc prints as JSON."""
     if what == "spec":

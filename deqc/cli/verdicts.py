@@ -1,0 +1,122 @@
+"""What `deqc verify` says of a module: as tables, and as a document for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final
+
+from deqc.cli.solutions import aligned, number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deqc.cli.given import Given
+    from deqc.compiler import Compilation
+    from deqc.verification import Verification
+
+_LEFT: Final = frozenset({0, 3, 4})
+
+
+def table(compilation: Compilation, found: Verification, given: Given) -> str:
+    """What was verified, the checks, the spectrum of df/dz, and what solving took."""
+    parts = [
+        [f"{compilation.spec.name}, {given}", *_facts(compilation, found)],
+        aligned([("check", "error", "limit", "", ""), *_checks(found)], _LEFT),
+        aligned(list(_spectrum(found)), frozenset({0, 3})),
+        aligned([("cost, of the sample with most", "steps", "f", "products"), *_costs(found)], frozenset({0})),
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def _facts(compilation: Compilation, found: Verification) -> Iterator[str]:
+    """How much is solved, and how it is differentiated."""
+    from deqc.emit.render import adjoint_text
+
+    shown = "sample" if len(found.samples) == 1 else "samples"
+    yield f"{len(found.samples)} {shown} of {found.size} numbers, in float64 and eval mode"
+    yield f"adjoint {adjoint_text(compilation.plan.adjoint)}: {found.exactness}"
+
+
+def _checks(found: Verification) -> Iterator[tuple[str, ...]]:
+    for one in found.checks:
+        error, limit = ("" if value is None else number(value) for value in (one.error, one.limit))
+        yield one.name, error, limit, one.verdict, one.remark
+
+
+def _spectrum(found: Verification) -> Iterator[tuple[str, ...]]:
+    spectrum = found.spectrum
+    if spectrum is None:
+        return
+    yield "df/dz at z*", "worst", "median", ""
+    how = "eigenvalues" if spectrum.distance else "estimated by products alone: the state is large"
+    yield "spectral radius", f"{max(spectrum.radius):.3f}", f"{median(spectrum.radius):.3f}", how
+    if spectrum.distance:
+        least, middle = min(spectrum.distance), median(spectrum.distance)
+        yield "distance of I - df/dz from singular", f"{least:.1e}", f"{middle:.1e}", "smallest singular value"
+
+
+def _costs(found: Verification) -> Iterator[tuple[str, ...]]:
+    steps, products = (max(getattr(one, name) for one in found.samples) for name in ("steps", "njvp"))
+    yield "solve", str(steps), str(found.calls), str(products)
+    if found.backward is not None:
+        yield "backward solve", str(found.backward.steps), "", str(found.backward.products)
+
+
+def document(compilation: Compilation, found: Verification, given: Given) -> str:
+    """All that is known, as `schemas/verify-1.schema.json` describes it."""
+    spectrum, backward = found.spectrum, found.backward
+    content = {
+        "model": compilation.spec.name,
+        "sha256": compilation.plan.spec_sha256,
+        "seed": given.seed,
+        "inputs": given.inputs,
+        "weights": given.weights,
+        "good": found.good,
+        "size": found.size,
+        "adjoint": found.exactness,
+        "checks": [
+            {
+                "name": one.name,
+                "verdict": one.verdict,
+                "error": _finite(one.error),
+                "limit": one.limit,
+                "remark": one.remark,
+            }
+            for one in found.checks
+        ],
+        "gradients": [
+            {
+                "name": one.name,
+                "norm": _finite(one.norm),
+                "error": _finite(one.error),
+                "error_as_set": _finite(one.error_as_set),
+            }
+            for one in found.gradients
+        ],
+        "spectrum": spectrum
+        and {
+            "dense": spectrum.distance is not None,
+            "radius": list(spectrum.radius),
+            "distance": spectrum.distance and list(spectrum.distance),
+        },
+        "calls": found.calls,
+        "samples": [_sample(one) for one in found.samples],
+        "backward": backward and {"steps": backward.steps, "products": backward.products},
+    }
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def _sample(one: Any) -> dict[str, Any]:
+    return {
+        "status": one.status,
+        "steps": one.steps,
+        "nfe": one.nfe,
+        "njvp": one.njvp,
+        "residual_norm": _finite(one.residual_norm),
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,84 @@
+"""What is checked of a generated module, each check with the error that was found and the limit that it is held to.
+
+Limits ask for half of the digits that there could be: of float64 where nothing but rounding differs, of the tolerances
+where a solve ends at them; for central differences a third of float64's digits are all that there is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from deqc.compiler import Compilation
+
+GOOD, OFF, APPROXIMATE, NONE = "good", "off", "approximate", "does not apply"
+
+_EPS = torch.finfo(torch.float64).eps
+ROUNDING = math.sqrt(_EPS)
+DIFFERENCES = math.cbrt(_EPS)
+_SMALL = 1e-3  # a gradient below this part of the whole is measured against that part
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of what was found: `verdict` is good, off, approximate (measured, not judged) or does not apply."""
+
+    name: str
+    verdict: str
+    error: float | None = None
+    limit: float | None = None
+    remark: str = ""
+
+
+def judged(name: str, error: float, limit: float, remark: str = "", good: bool = True) -> Check:
+    """A check that is good where the error is within the limit, and all else is good, too."""
+    return Check(name, GOOD if good and error <= limit else OFF, error, limit, remark)
+
+
+def tolerance(compilation: Compilation) -> float:
+    """The loosest of the tolerances at which the solves, in eval mode, and the backward solves end."""
+    solver, adjoint = compilation.plan.solver.evaluated, compilation.plan.adjoint
+    own = {"atol": solver.atol, "rtol": solver.rtol}
+    tested = [float(value) for name, value in own.items() if name not in compilation.solver.untested]
+    backward = [float(adjoint.rtol), float(adjoint.atol)] if adjoint.method == "implicit" else []
+    return max(*tested, *backward, _EPS)
+
+
+def of_tolerance(compilation: Compilation, eps: float = _EPS) -> float:
+    """The limit of what ends at the tolerances, in a precision of that eps."""
+    return math.sqrt(max(tolerance(compilation), eps))
+
+
+def apart(found: Tensor, expected: Tensor) -> float:
+    """The largest difference, relative to the larger of 1 and the largest entry; infinite where one is no number."""
+    if not expected.numel():
+        return 0.0
+    size = expected.detach().abs().amax().clamp_min(1)
+    return _number((found.detach() - expected.detach()).abs().amax() / size)
+
+
+def errors(found: Mapping[str, Tensor], exact: Mapping[str, Tensor]) -> dict[str, float]:
+    """|g - g'| / |g'| of each gradient, in the Euclidean norm."""
+    whole = math.hypot(*(float(g.norm()) for g in exact.values()))
+    sizes = {name: max(float(g.norm()), _SMALL * whole, torch.finfo(g.dtype).tiny) for name, g in exact.items()}
+    return {name: _number((found[name] - g).norm() / sizes[name]) for name, g in exact.items()}
+
+
+def error(found: Mapping[str, Tensor], exact: Mapping[str, Tensor]) -> float:
+    """|g - g'| / |g'| over all of them together."""
+    off = math.hypot(*(_number((found[name] - g).norm()) for name, g in exact.items()))
+    whole = math.hypot(*(float(g.norm()) for g in exact.values()))
+    return off / whole if whole else (0.0 if not off else math.inf)
+
+
+def worst(found: Mapping[str, float]) -> str:
+    """The name with the largest error."""
+    return max(found, key=found.__getitem__, default="")
+
+
+def _number(value: Tensor) -> float:
+    return float(value.nan_to_num(math.inf, math.inf))

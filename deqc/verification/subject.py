@@ -1,0 +1,129 @@
+"""A generated module, run in one precision, and the program that it was made of, on the same weights and inputs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deqc import reference, running
+from deqc.compiler import Compilation
+
+_BACKWARD = {"ADJOINT_RTOL": 1e-13, "ADJOINT_ATOL": 0.0}
+_FORWARD = {"ATOL": 1e-13, "RTOL": 1e-13, "MAX_STEPS": 300}
+_MOST = 400  # steps of a backward solve
+
+
+class Subject:
+    """The module's model and its inputs, in eval mode; `wanted` are the tensors that get gradients, by name."""
+
+    def __init__(
+        self,
+        compilation: Compilation,
+        state: Mapping[str, Any] | None,
+        inputs: Mapping[str, Tensor],
+        seed: int,
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        self.compilation, self.seed = compilation, seed
+        self.program = compilation.lowered
+        self.model: Any = running.make_model(compilation, state, seed).to(dtype)
+        self.inputs = {name: _leaf(value, dtype) for name, value in inputs.items()}
+        self.parameters = dict(self.model.named_parameters())
+        moving = {f"input {name}": value for name, value in self.inputs.items() if value.requires_grad}
+        self.wanted: dict[str, Tensor] = {**self.parameters, **moving}
+        tensors = {**dict(self.model.named_buffers()), **self.parameters}
+        self.leaves = reference.leaves(self.program, tensors, tuple(self.inputs.values()))
+        sizes = reference.sizes_of(self.leaves)
+        self._sizes = [sizes[name] for name in compilation.plan.dimensions]
+
+    @property
+    def module(self) -> Any:
+        """The generated module."""
+        return sys.modules[type(self.model).__module__]
+
+    def solve(self, start: Tensor | None = None) -> Any:
+        """The module's own solve, differentiable, from a packed state or from where it starts itself.
+
+        Raises:
+            RunError: the module refuses the inputs.
+        """
+        z0 = None if start is None else self.model.unpack(start, *self._sizes)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            try:
+                return self.model.solve(**self.inputs, z0=z0)
+            except ValueError as fault:
+                raise running.RunError(str(fault)) from None
+
+    def packed(self, z: Any) -> Tensor:
+        """A state by scale, packed, (B, D)."""
+        packed: Tensor = self.model.pack(z, *self._sizes)
+        return packed
+
+    def f(self, z: Tensor) -> Tensor:
+        """The module's f on the packed state."""
+        image: Tensor = self.model.step(z, *self.inputs.values())
+        return image
+
+    def meaning(self, z: Tensor) -> Tensor:
+        """f as the reference interpreter has it."""
+        return reference.apply_f(self.program, z, self.leaves)
+
+    def head(self, z: Tensor) -> tuple[Tensor, ...]:
+        """What the reference interpreter's head makes of the packed state; nothing without a head."""
+        return reference.output(self.program, z, self.leaves) if self.program.outputs else ()
+
+    def outputs(self, solution: Any) -> tuple[Tensor, ...]:
+        """What the module's head has made of its solution; nothing without a head."""
+        if not self.program.outputs:
+            return ()
+        return (solution.output,) if isinstance(solution.output, Tensor) else tuple(solution.output)
+
+    def looked_at(self, z: Tensor) -> Tensor:
+        """Where the solver's stop test looks, (B, D): nowhere else is z solved for."""
+        name = self.compilation.plan.solver.mask
+        if not name:
+            return torch.ones_like(z, dtype=torch.bool)
+        mask = self.inputs[name]
+        scales = self.model.unpack(z, *self._sizes)
+        whole = [scales] if isinstance(scales, Tensor) else scales
+        spread = [mask.view(*mask.shape, *[1] * (one.ndim - mask.ndim)).expand(one.shape) for one in whole]
+        return self.packed(spread[0] if isinstance(scales, Tensor) else tuple(spread))
+
+    @contextmanager
+    def tight(self) -> Iterator[None]:
+        """Has the module end its backward solves at rounding, and its solves too where it differentiates their steps.
+
+        A linear solver that is an approximation by choice keeps its number of terms.
+        """
+        module, plan = self.module, self.compilation.plan
+        wanted: dict[str, Any] = dict(_BACKWARD)
+        if plan.adjoint.exact:
+            wanted["ADJOINT_STEPS"] = _MOST
+        if plan.adjoint.method == "unroll":
+            wanted |= _FORWARD
+            if hasattr(module, "EVALUATION"):
+                own = {name.lower(): value for name, value in _FORWARD.items()}
+                settings = module.EVALUATION
+                wanted["EVALUATION"] = settings._replace(**{k: v for k, v in own.items() if k in settings._fields})
+        before = {name: getattr(module, name) for name in wanted if hasattr(module, name)}
+        for name in before:
+            setattr(module, name, wanted[name])
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                setattr(module, name, value)
+
+
+def _leaf(value: Tensor, dtype: torch.dtype) -> Tensor:
+    """An input in that precision; one of real numbers that is not sparse gets a gradient."""
+    if not value.is_floating_point():
+        return value
+    value = value.to(dtype)
+    return value if value.layout == torch.sparse_csr else value.clone().requires_grad_()

@@ -1,0 +1,285 @@
+"""What `deqc.verification` measures, against closed forms, and that it finds what is wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from deqc import running
+from deqc.cli.given import silent_settings
+from deqc.compiler import compile_text
+from deqc.solvers import LINEAR_SOLVERS, SOLVERS
+from deqc.verification import Verification, krylov, verify
+from deqc.verification.checks import DIFFERENCES, ROUNDING, Check
+from deqc.verification.equilibrium import equilibrium
+from deqc.verification.gradients import partial_sum
+
+HALF = "{deqc: 1, name: Half, input: {x: [2]}, scale: [2], main_layers: [{sum: [{times: 0.5}, $x]}], solver: picard}"
+TANH = """
+deqc: 1
+name: Small
+input: {x: [3]}
+scale: [4]
+main_layers: [{sum: [[{linear: 4}, {times: 0.5}], [$x, {linear: 4}]]}, tanh]
+head: [{linear: 2}]
+"""
+
+
+def verified(
+    text: str,
+    state: Mapping[str, Any] | None = None,
+    sizes: Mapping[str, int] | None = None,
+    inputs: Mapping[str, Tensor] | None = None,
+) -> Verification:
+    compilation = compile_text(text, "spec.yaml", settings=silent_settings())
+    drawn = running.random_inputs(compilation.lowered, 3, sizes or {}, 0)
+    return verify(compilation, state, {**drawn, **(inputs or {})}, 0)
+
+
+def check(found: Verification, name: str) -> Check:
+    (one,) = [one for one in found.checks if one.name == name]
+    return one
+
+
+def off(found: Verification) -> list[str]:
+    return [one.name for one in found.checks if one.verdict == "off"]
+
+
+def matrices(seed: int = 0) -> Tensor:
+    """Three matrices of 30 rows with spectral radii of about 1, far from normal."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(3, 30, 30, dtype=torch.float64, generator=generator) / math.sqrt(30)
+
+
+def test_linear_systems_by_products() -> None:
+    j, b = matrices(), torch.ones(3, 30, dtype=torch.float64)
+    b[1] = 0
+    x, residual = krylov.solve(lambda v: (j @ v.unsqueeze(2)).squeeze(2), b, 1e-13)
+    exact = torch.linalg.solve(torch.eye(30, dtype=torch.float64) - j, b.unsqueeze(2)).squeeze(2)
+    assert (x - exact).abs().max() < 1e-10
+    assert residual.max() <= 1e-13
+    assert bool((x[1] == 0).all())
+
+
+def test_the_spectral_radius_by_products_alone_where_the_largest_eigenvalues_are_complex() -> None:
+    turn = torch.tensor([[0.0, -1.3], [1.3, 0.0]], dtype=torch.float64)
+    j = torch.block_diag(turn, *torch.linspace(-0.9, 0.9, 98, dtype=torch.float64).view(-1, 1, 1)).expand(2, -1, -1)
+    radius = krylov.spectral_radius(lambda v: (j @ v.unsqueeze(2)).squeeze(2), torch.zeros(2, 100, dtype=torch.float64))
+    torch.testing.assert_close(radius, torch.full((2,), 1.3, dtype=torch.float64))
+
+
+def test_a_krylov_space_that_ends_early_is_exact() -> None:
+    radius = krylov.spectral_radius(lambda v: -0.7 * v, torch.zeros(2, 100, dtype=torch.float64))
+    torch.testing.assert_close(radius, torch.full((2,), 0.7, dtype=torch.float64))
+
+
+def test_equilibria_that_repel_are_found_from_near_them() -> None:
+    """z = 2 cos z - z / 2 has slopes far below -1 at its solution."""
+    near = torch.full((2, 3), 0.8, dtype=torch.float64)
+    z, left = equilibrium(lambda z: 2 * z.cos() - z / 2, near)
+    assert left.max() < 1e-14
+    assert (2 * z.cos() - 1.5 * z).abs().max() < 1e-14
+
+
+def test_where_there_is_no_equilibrium_something_is_left() -> None:
+    _, left = equilibrium(lambda z: torch.stack([z[:, 0] + 1, z[:, 1] / 2], 1), torch.ones(1, 2, dtype=torch.float64))
+    assert left.item() > 0.1
+    _, left = equilibrium(lambda z: z * math.nan, torch.ones(1, 2, dtype=torch.float64))
+    assert left.item() == math.inf
+
+
+def test_the_partial_sum_is_the_gradient_of_damped_steps() -> None:
+    j, z = matrices(), torch.zeros(3, 30, dtype=torch.float64)
+    start, g = z.clone().requires_grad_(), torch.ones_like(z)
+    b = torch.zeros_like(z).requires_grad_()
+    for _ in range(4):
+        z = z + 0.6 * ((j @ (z + 0 * start).unsqueeze(2)).squeeze(2) + b - z)
+    (expected,) = torch.autograd.grad((g * z).sum(), b)
+    found = partial_sum(lambda u: (j.mT @ u.unsqueeze(2)).squeeze(2), g, 4, 0.6)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("solver", [name for name in SOLVERS if name != "auto"])
+def test_every_solver_is_good(solver: str) -> None:
+    found = verified(f"{TANH}solver: {{method: {solver}, max_steps: 300}}\n")
+    assert off(found) == []
+    assert found.size == 4
+
+
+@pytest.mark.parametrize("solver", [name for name in LINEAR_SOLVERS if name not in ("auto", "cg")])
+def test_every_linear_solver_is_good(solver: str) -> None:
+    found = verified(f"{TANH}adjoint: {{method: implicit, linear_solver: {solver}}}\n")
+    assert off(found) == []
+    assert found.exactness == ("approximate" if solver == "neumann" else "exact")
+    assert found.backward is not None
+    assert found.backward.products > 0
+
+
+@pytest.mark.parametrize("solver", ["picard", "newton", "anderson"])
+def test_unrolled_steps_are_good(solver: str) -> None:
+    found = verified(f"{TANH}solver: {{method: {solver}, eval: {{atol: 1e-4}}}}\nadjoint: unroll\n")
+    assert off(found) == []
+    assert check(found, "finite differences").verdict == "good"
+    assert found.backward is None
+
+
+def test_unrolled_steps_that_do_not_come_to_rest_are_not_judged() -> None:
+    found = verified(f"{TANH}solver: {{method: euler, step_size: 0.01, max_steps: 2000}}\nadjoint: unroll\n")
+    assert check(found, "gradient").verdict == "approximate"
+    assert "does not come to rest" in check(found, "finite differences").remark
+
+
+@pytest.mark.parametrize(
+    ("adjoint", "error"),
+    [
+        ("jfb", 1 / 2),
+        ("{method: phantom, steps: 3}", 1 / 8),
+        ("{method: phantom, steps: 2, damping: 0.5}", (3 / 4) ** 2),
+        ("{linear_solver: {method: neumann, max_steps: 4, rtol: 1e-9}}", 1 / 16),
+    ],
+)
+def test_an_approximate_adjoint_is_told_with_its_error(adjoint: str, error: float) -> None:
+    """Of z = z / 2 + x the exact derivative is 2, and what is left of its series is known."""
+    found = verified(HALF.replace("}], solver", f"}}], adjoint: {adjoint}, solver"))
+    assert off(found) == []
+    assert check(found, "gradient").error == pytest.approx(0, abs=ROUNDING)
+    as_set = check(found, "gradient as set")
+    assert as_set.verdict == "approximate"
+    assert as_set.error == pytest.approx(error)
+    assert check(found, "finite differences").verdict == "does not apply"
+    assert found.exactness == "approximate"
+
+
+def test_an_adjoint_that_passes_no_gradient() -> None:
+    found = verified(TANH + "adjoint: none\n")
+    assert off(found) == []
+    assert [check(found, name).verdict for name in ("f", "z*", "gradient", "float32")] == [
+        "good",
+        "good",
+        "does not apply",
+        "good",
+    ]
+
+
+def test_a_symmetry_that_is_only_claimed_is_found_out() -> None:
+    found = verified(TANH + "adjoint: {method: implicit, assume: symmetric, linear_solver: cg}\n")
+    assert {"gradient", "finite differences"} <= set(off(found))
+
+
+def test_a_loose_tolerance_costs_what_is_measured() -> None:
+    errors = [
+        check(verified(f"{TANH}solver: {{method: picard, atol: {tolerance}}}\n"), "gradient as set").error or 0
+        for tolerance in ("1e-2", "1e-4", "1e-8")
+    ]
+    assert errors[0] > 10 * errors[1] > 100 * errors[2] > 0
+
+
+def test_the_limits_are_half_of_the_digits() -> None:
+    found = verified(TANH + "solver: {method: picard, atol: 1e-6, rtol: 1e-6}\n")
+    assert [check(found, name).limit for name in ("f", "z*", "gradient", "gradient as set", "finite differences")] == [
+        ROUNDING,
+        pytest.approx(1e-3),
+        ROUNDING,
+        pytest.approx(1e-3),
+        DIFFERENCES,
+    ]
+    loose = verified(TANH + "solver: {method: picard, eval: {atol: 1e-2}}\n")
+    assert check(loose, "z*").limit == pytest.approx(1e-1)
+    relative = verified(TANH + "solver: {method: picard, atol: 1e-1, rtol: 1e-4, termination: rel_norm}\n")
+    assert check(relative, "z*").limit == pytest.approx(1e-2)
+
+
+def test_a_solve_that_fails_is_off() -> None:
+    found = verified(TANH + "solver: {method: picard, atol: 1e-9, max_steps: 2}\n")
+    assert off(found) == ["z*"]
+    assert check(found, "z*").remark == "0/3 converged, 3 max_steps"
+    assert check(found, "gradient").verdict == "good"
+
+
+def test_a_backward_solve_that_fails_is_off() -> None:
+    found = verified(TANH + "adjoint: {linear_solver: {method: gmres, max_steps: 1, rtol: 1e-9}}\n")
+    assert off(found) == ["gradient as set"]
+    assert check(found, "gradient as set").remark.startswith("the backward solve misses its tolerance on 3/3")
+
+
+def test_float32_that_does_not_reach_the_tolerance_is_off() -> None:
+    wide = TANH.replace("scale: [4]", "scale: [60]").replace("{linear: 4}", "{linear: 60}")
+    found = verified(wide + "solver: {method: anderson, atol: 1e-12, max_steps: 60}\n")
+    assert off(found) == ["float32"]
+    assert "0/3 converged" in check(found, "float32").remark
+
+
+def test_where_there_is_no_equilibrium_no_gradient_is_judged() -> None:
+    found = verified(HALF.replace("times: 0.5", "times: 1.0"))
+    assert "z*" in off(found)
+    assert check(found, "gradient").verdict == "does not apply"
+    assert found.spectrum is None
+    wrong = verified(HALF, inputs={"x": torch.tensor([[math.nan, 1.0], [1.0, 1.0]])})
+    assert "z*" in off(wrong)
+    assert "near 1 the reference finds no equilibrium" in check(wrong, "z*").remark
+
+
+def test_the_spectrum() -> None:
+    """A rotation by a right angle, shortened to 0.8: eigenvalues 0.8 i and -0.8 i."""
+    text = "{deqc: 1, name: Turn, input: {x: [2]}, scale: [2], main_layers: [{sum: [{linear: 2}, $x]}], solver: newton}"
+    layer = "main_layers.0.sum.0.linear"
+    state = {f"{layer}.weight": torch.tensor([[0.0, -0.8], [0.8, 0.0]]), f"{layer}.bias": torch.zeros(2)}
+    found = verified(text, state)
+    assert off(found) == []
+    assert found.spectrum is not None
+    assert found.spectrum.radius == pytest.approx([0.8] * 3)
+    assert found.spectrum.distance == pytest.approx([math.sqrt(1.64)] * 3)
+
+
+def test_a_large_state_is_looked_at_by_products_alone() -> None:
+    found = verified(TANH.replace("scale: [4]", "scale: [300]").replace("{linear: 4}", "{linear: 300}"))
+    assert off(found) == []
+    assert found.spectrum is not None
+    assert found.spectrum.distance is None
+    assert all(0.1 < radius < 1 for radius in found.spectrum.radius)
+
+
+def test_what_is_detached_is_not_differenced() -> None:
+    found = verified(HALF.replace("{times: 0.5}", "[{times: 0.2}, detach], {times: 0.3}"))
+    assert off(found) == []
+    assert "detaches" in check(found, "finite differences").remark
+
+
+def test_kinks_are_told_from_mistakes() -> None:
+    """Weights of zeros put every relu at its kink."""
+    text = TANH.replace("[$x, {linear: 4}]", "[$x, {linear: {out: 4, bias: false, weight_init: zeros}}, relu]")
+    found = verified(text)
+    assert off(found) == []
+    assert "kink" in check(found, "finite differences").remark
+
+
+def test_inputs_of_every_kind() -> None:
+    text = """
+deqc: 1
+name: Kinds
+input:
+  words: {shape: [L], dtype: int64}
+  mask: {shape: [N], dtype: bool}
+  adjacency: {shape: [N, N], batch: false, layout: sparse_csr}
+  u: [N, 4]
+encoder: {w: [$words, {embedding: {count: 3, out: 4}}, {reduce: {op: mean, dim: 0}}, {reshape: [1, 4]}]}
+scale: [N, 4]
+main_layers:
+  - {sum: [[{matmul: {left: $adjacency}}, {times: 0.3}], $u, [$w, {expand: $u}]]}
+  - {variational_dropout: 0.5}
+  - tanh
+head: {a: [{linear: 2}, {dropout: 0.5}], b: identity}
+solver: {method: picard, mask: $mask}
+"""
+    for padded in (0, 2):
+        mask = (torch.arange(6) < 6 - padded).expand(3, -1)
+        found = verified(text, sizes={"L": 5, "N": 6}, inputs={"mask": mask})
+        assert off(found) == []
+        norms = {one.name: one.norm for one in found.gradients}
+        assert norms["input u"] > 0
+        assert (norms["head.a.linear.weight"] > 0) == (not padded)
