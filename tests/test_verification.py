@@ -224,6 +224,24 @@ def test_where_there_is_no_equilibrium_no_gradient_is_judged() -> None:
     assert "near 1 the reference finds no equilibrium" in check(wrong, "z*").remark
 
 
+def test_where_i_minus_the_jacobian_is_singular_there_is_no_gradient() -> None:
+    """Of z = z every z is a solution."""
+    found = verified(HALF.replace("times: 0.5", "times: 1.0"), inputs={"x": torch.zeros(3, 2)})
+    assert {"gradient", "float32"} == set(off(found))
+    assert "singular" in check(found, "gradient").remark
+    assert found.spectrum is not None
+    assert found.spectrum.distance == pytest.approx([0] * 3)
+
+
+def test_what_is_zero_but_for_rounding_is_measured_against_the_loss() -> None:
+    """Of a single number its sign is left, so that nothing passes but rounding."""
+    found = verified(TANH.replace("tanh]", "{reshape: [4, 1]}, {normalize: 1}, {reshape: [4]}, {times: 0.5}]"))
+    assert off(found) == []
+    norms = {one.name: one.norm for one in found.gradients}
+    assert norms["main_layers.0.sum.0.linear.weight"] < 1e-9
+    assert norms["head.linear.weight"] > 0.1
+
+
 def test_the_spectrum() -> None:
     """A rotation by a right angle, shortened to 0.8: eigenvalues 0.8 i and -0.8 i."""
     text = "{deqc: 1, name: Turn, input: {x: [2]}, scale: [2], main_layers: [{sum: [{linear: 2}, $x]}], solver: newton}"

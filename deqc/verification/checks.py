@@ -20,7 +20,7 @@ GOOD, OFF, APPROXIMATE, NONE = "good", "off", "approximate", "does not apply"
 _EPS = torch.finfo(torch.float64).eps
 ROUNDING = math.sqrt(_EPS)
 DIFFERENCES = math.cbrt(_EPS)
-_SMALL = 1e-3  # a gradient below this part of the whole is measured against that part
+SMALL = 1e-3  # a gradient below this part of the whole is measured against that part
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,21 @@ def apart(found: Tensor, expected: Tensor) -> float:
     return _number((found.detach() - expected.detach()).abs().amax() / size)
 
 
-def errors(found: Mapping[str, Tensor], exact: Mapping[str, Tensor]) -> dict[str, float]:
-    """|g - g'| / |g'| of each gradient, in the Euclidean norm."""
-    whole = math.hypot(*(float(g.norm()) for g in exact.values()))
-    sizes = {name: max(float(g.norm()), _SMALL * whole, torch.finfo(g.dtype).tiny) for name, g in exact.items()}
-    return {name: _number((found[name] - g).norm() / sizes[name]) for name, g in exact.items()}
+def least(limit: float, cotangent: float) -> float:
+    """What counts as no gradient, where the loss's own derivative is of that norm."""
+    return max(limit, SMALL) * cotangent
 
 
-def error(found: Mapping[str, Tensor], exact: Mapping[str, Tensor]) -> float:
+def errors(found: Mapping[str, Tensor], exact: Mapping[str, Tensor], nothing: float) -> dict[str, float]:
+    """|g - g'| / |g'| of each gradient, in the Euclidean norm; all together are at least `nothing`."""
+    whole = max(math.hypot(*(float(g.norm()) for g in exact.values())), nothing)
+    return {name: _number((found[name] - g).norm() / max(float(g.norm()), SMALL * whole)) for name, g in exact.items()}
+
+
+def error(found: Mapping[str, Tensor], exact: Mapping[str, Tensor], nothing: float) -> float:
     """|g - g'| / |g'| over all of them together."""
     off = math.hypot(*(_number((found[name] - g).norm()) for name, g in exact.items()))
-    whole = math.hypot(*(float(g.norm()) for g in exact.values()))
-    return off / whole if whole else (0.0 if not off else math.inf)
+    return off / max(math.hypot(*(float(g.norm()) for g in exact.values())), nothing)
 
 
 def worst(found: Mapping[str, float]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -11,10 +11,10 @@ from deqc.compiler import Compilation
 from deqc.explain import exactness
 from deqc.ir.graph import reachable
 from deqc.verification import checks
-from deqc.verification.checks import APPROXIMATE, NONE, Check, judged
+from deqc.verification.checks import APPROXIMATE, NONE, OFF, Check, judged
 from deqc.verification.differences import DIRECTIONS, differences
 from deqc.verification.found import Gradient
-from deqc.verification.gradients import Exact, Loss, generated
+from deqc.verification.gradients import Exact, Loss, SingularError, generated
 from deqc.verification.subject import Subject
 
 DERIVED, AS_SET, DIFFERENCES = NAMES = "gradient", "gradient as set", "finite differences"
@@ -26,7 +26,11 @@ def compared(
 ) -> tuple[list[Check], tuple[Gradient, ...]]:
     """The checks of the gradients, and every gradient; `as_set` are those of the solve that the record is of."""
     compilation = subject.compilation
-    exact, promised = at.gradients(loss), at.gradients(loss, promised=True)
+    try:
+        exact, promised = at.gradients(loss), at.gradients(loss, promised=True)
+    except SingularError:
+        why = "I - df/dz is singular: there is no gradient"
+        return [Check(DERIVED, OFF, remark=why), *unknown(why)[1:]], ()
     if not exact:
         return unknown("the model has neither parameters nor inputs with a gradient"), ()
     unrolled = compilation.adjoint.method.name == "unroll"
@@ -34,10 +38,13 @@ def compared(
         solution = subject.solve(None if unrolled else at.z_star)
         tight = generated(subject, loss, solution)
     at_rest = not unrolled or bool((solution.original.status == 0).all())
-    gradients = tuple(_gradients(exact, promised, tight, as_set))
+    limit = checks.of_tolerance(compilation)
+    rounding, tolerance = (checks.least(one, loss.cotangent) for one in (checks.ROUNDING, limit))
+    derived, own = checks.errors(tight, promised, rounding), checks.errors(as_set, exact, tolerance)
+    gradients = tuple(Gradient(name, float(g.norm()), derived[name], own[name]) for name, g in exact.items())
     found = [
         _derived(compilation, gradients, at_rest),
-        _as_set(compilation, gradients, checks.error(as_set, exact), record),
+        _as_set(compilation, gradients, checks.error(as_set, exact, tolerance), record),
         _differences(subject, loss, at.z_star, tight, at_rest),
     ]
     return found, gradients
@@ -46,14 +53,6 @@ def compared(
 def unknown(why: str) -> list[Check]:
     """The same checks, where there is nothing to compare."""
     return [Check(name, NONE, remark=why) for name in NAMES]
-
-
-def _gradients(
-    exact: Mapping[str, Tensor], promised: Mapping[str, Tensor], tight: Mapping[str, Tensor], own: Mapping[str, Tensor]
-) -> Iterator[Gradient]:
-    derived, as_set = checks.errors(tight, promised), checks.errors(own, exact)
-    for name, gradient in exact.items():
-        yield Gradient(name, float(gradient.norm()), derived[name], as_set[name])
 
 
 def _derived(compilation: Compilation, gradients: tuple[Gradient, ...], at_rest: bool) -> Check:

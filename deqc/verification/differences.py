@@ -9,6 +9,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from deqc.verification import checks
 from deqc.verification.checks import DIFFERENCES
 from deqc.verification.equilibrium import equilibrium
 from deqc.verification.gradients import Loss
@@ -29,7 +30,8 @@ def differences(subject: Subject, loss: Loss, z_star: Tensor, gradients: Tensors
     """
     generator = torch.Generator().manual_seed(subject.seed)
     sizes = {name: (float(t.detach().norm()) or 1.0) / math.sqrt(t.numel() or 1) for name, t in subject.wanted.items()}
-    scale = math.hypot(*(float(g.norm()) * sizes[name] for name, g in gradients.items())) or 1.0
+    scale = math.hypot(*(float(g.norm()) * sizes[name] for name, g in gradients.items()))
+    scale = max(scale, checks.least(DIFFERENCES, loss.cotangent))
     worst, kink = 0.0, False
     for _ in range(DIRECTIONS):
         direction = {

@@ -17,6 +17,11 @@ from deqc.verification.krylov import Map
 from deqc.verification.subject import Subject
 
 _ENOUGH = 1e-13  # of the residual of a linear system, relative to its right-hand side
+_DOUBTFUL = 1e-9
+
+
+class SingularError(Exception):
+    """I - df/dz is singular, or so close to it that no gradient is exact."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,11 @@ class Loss:
         with torch.no_grad():
             outputs = subject.head(z) if bool(looked.all()) else ()
         return cls(_random(z, generator) * looked, tuple(_random(v, generator) for v in outputs))
+
+    @property
+    def cotangent(self) -> float:
+        """The norm of its derivative by z* and the output."""
+        return math.hypot(*(float(c.norm()) for c in (self.z, *self.outputs)))
 
     def __call__(self, z: Tensor, outputs: tuple[Tensor, ...]) -> Tensor:
         """The loss, a scalar."""
@@ -107,6 +117,9 @@ class Exact:
         """The exact gradients by name; those `promised` are what an approximate adjoint means to compute.
 
         All are g_theta + (df/dtheta)^T u with g the loss's own derivatives. Exact is u = (I - J^T)^-1 g_z.
+
+        Raises:
+            SingularError: there is no such u.
         """
         value = loss(self.z_star, self._subject.head(self.z_star))
         (g,) = torch.autograd.grad(value, self.z_star, retain_graph=True, materialize_grads=True)
@@ -122,9 +135,12 @@ class Exact:
             case "implicit" if promised and not adjoint.exact:
                 return partial_sum(self.product, g, int(adjoint.max_steps))
         if self.dense:
-            u: Tensor = torch.linalg.solve_ex(self._system.mT, g.unsqueeze(2))[0]  # no number where it is singular
-            return u.squeeze(2)
-        return krylov.solve(self.product, g, _ENOUGH)[0]
+            u: Tensor = torch.linalg.solve_ex(self._system.mT, g.unsqueeze(2))[0].squeeze(2)
+        else:
+            u = krylov.solve(self.product, g, _ENOUGH)[0]
+        if not float((g - u + self.product(u)).norm()) <= _DOUBTFUL * float(g.norm()):
+            raise SingularError
+        return u
 
 
 def partial_sum(product: Map, g: Tensor, terms: int, damping: float = 1.0) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 Map: TypeAlias = Callable[[Tensor], Tensor]
 
-_SPACES = (8, 16, 32, *[64] * 30)  # dimensions of the Krylov spaces of GMRES, one after the other
+_SPACES = (8, 16, 32, *[64] * 10)  # dimensions of the Krylov spaces of GMRES, one after the other
 _EIGENSPACE = 48
 
 

@@ -94,9 +94,10 @@ def _float32(subject: Subject, loss: Loss, z: Tensor, gradients: Mapping[str, Te
     found = generated(subject, loss, solution)
     looked = subject.looked_at(z)
     apart = checks.apart(subject.packed(solution.z_star).double() * looked, z * looked)
-    error = max(checks.error({name: g.double() for name, g in found.items()}, gradients), apart)
-    converged = int((solution.original.status == 0).sum())
     limit = checks.of_tolerance(subject.compilation, torch.finfo(torch.float32).eps)
+    nothing = checks.least(limit, loss.cotangent)
+    error = max(checks.error({name: g.double() for name, g in found.items()}, gradients, nothing), apart)
+    converged = int((solution.original.status == 0).sum())
     remark = f"from float64: z* by {apart:.1e}, {converged}/{len(z)} converged"
     return judged("float32", error, limit, remark, converged >= as_many)
 
