@@ -82,4 +82,9 @@ CODES: Final[dict[str, str]] = {
     "N105": "nothing calls a module",
     "N106": "nothing reads a parameter",
     "N107": "no spec declares a constant of the configuration",
+    "N108": "nothing reads a constant",
+    "N109": "nothing uses a block",
+    "N110": "a block does not read its parameter",
+    "N111": "nothing reads a name that `as` gives",
+    "N112": "what a step makes is dropped",
 }

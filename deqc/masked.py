@@ -5,6 +5,7 @@ from __future__ import annotations
 from deqc.diagnostics import Problems
 from deqc.ir.graph import Program
 from deqc.spec.model import Solver
+from deqc.spec.names import did_you_mean
 from deqc.types import show
 
 
@@ -15,8 +16,9 @@ def check_mask(solver: Solver, program: Program, problems: Problems) -> None:
         return
     inputs = {str(one.attributes["name"]): one for one in program.inputs}
     if solver.mask not in inputs:
-        given = ", ".join(f"${name}" for name in inputs)
-        problems.add("E043", place, f"'${solver.mask}' is not an input", expected=f"one of the inputs: {given}")
+        given, near = ", ".join(f"${name}" for name in inputs), did_you_mean(solver.mask, inputs)
+        hint = f"did you mean '${near}'?" if near else f"one of the inputs: {given}"
+        problems.add("E043", place, f"'${solver.mask}' is not an input", hint=hint)
         return
     kind = inputs[solver.mask].type
     if kind.dtype != "bool" or not kind.batched:

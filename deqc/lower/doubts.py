@@ -6,11 +6,13 @@ from deqc.diagnostics import Problems, Severity, Span
 from deqc.ir.graph import Program, depends, reachable, tensor_name
 from deqc.ir.sizes import axes, names
 from deqc.spec.model import Spec
+from deqc.spec.unread import tell_unread
 from deqc.types import Type
 
 
 def doubt(spec: Spec, program: Program, problems: Problems) -> None:
-    """Notes a warning for each input, encoder value and scale without effect, and for an f that does not read z."""
+    """Notes a warning for all that has no effect on what is returned, and for an f that does not read z."""
+    tell_unread(spec, problems)
     needed = set(reachable(program.roots))
 
     def warn(code: str, span: Span, message: str, hint: str) -> None:
@@ -18,9 +20,10 @@ def doubt(spec: Spec, program: Program, problems: Problems) -> None:
 
     used = set(names([*(node.type for node in needed), *(Type(scale.shape) for scale in program.scales)]))
     known = {name for node in program.inputs if node in needed for name in axes(node.type)}
+    masked = {spec.solver.mask} & {given.name for given in spec.inputs}
     for given, node in zip(spec.inputs, program.inputs, strict=True):
-        if given.name == spec.solver.mask:
-            continue
+        if given.name in masked or (spec.solver.mask and not masked and given.dtype == "bool"):
+            continue  # a mask of another name may mean it
         if node not in needed and not (used - known) & axes(node.type).keys():  # nor is it there for its shape
             warn("N101", given.span, f"nothing reads the input {given.name}", f"read it as ${given.name}, or remove it")
     for (name, _), node in zip(spec.encoder, program.encoded, strict=True):
@@ -46,6 +49,7 @@ def doubt(spec: Spec, program: Program, problems: Problems) -> None:
                 f"nothing reads h_{index}: row {index} of mapping_layers is null throughout",
                 f"map scale {index} to itself or to another scale, or remove it",
             )
-    if program.f not in depends(program.nodes, program.state):
+    dropped = any(one.code == "N112" for one in problems.found)  # the state with it, most likely
+    if program.f not in depends(program.nodes, program.state) and not dropped:
         span = spec.main_layers[0].span
         warn("N104", span, "f does not read the state z, so that its first application is the solution", "start from z")

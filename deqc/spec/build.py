@@ -26,6 +26,7 @@ from deqc.spec.positions import Positions
 from deqc.spec.reader import Reader
 from deqc.spec.scopes import Checker
 from deqc.spec.tree import Entry, Mapping, Scalar, Sequence, walk
+from deqc.spec.unread import unread_constants
 
 T = TypeVar("T")
 Encoder = tuple[tuple[str, Computation], ...]
@@ -94,6 +95,7 @@ def build(root: Mapping, problems: Problems, given: Map[str, Number] = MappingPr
         adjoint=adjoint,
         sections=spans,
         encoder_spans={entry.name: entry.key.span for entry in _entries(root, "encoder")},
+        unread_constants=unread_constants(root),
     )
 
 

@@ -240,3 +240,4 @@ class Spec:
     adjoint: Adjoint
     sections: Mapping[str, Span]  # the key of every section written
     encoder_spans: Mapping[str, Span]  # the name of every encoder value
+    unread_constants: Mapping[str, Span]  # those that no expression reads

@@ -69,6 +69,11 @@ class Placement:
         op = STEPS.get(step.name)  # none for a step that could not be read
         return op is None or branching(step)
 
+    def restarts(self, step: Step) -> bool:
+        """Whether the step reads nothing of the value before it, neither itself nor in what is nested in it."""
+        known = step.name in self.names or step.name in self.blocks or step.name in STEPS
+        return known and self.begins(step) and all(self._self_starting(one) for one in nested(step))
+
     def _self_starting(self, computation: Computation) -> bool:
         first = computation.steps[0]
         if isinstance(first, Reference):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field, replace
 
-from deqc.diagnostics import Problems, Related, Span
+from deqc.diagnostics import Problems, Related, Severity, Span
 from deqc.ops import STEPS
 from deqc.ops.base import HEAD
 from deqc.ops.weights import NAME
@@ -52,6 +52,15 @@ def _states(scope: Scope) -> list[str]:
     return alone + ([f"z.{index}" for index in range(min(scope.states, 4))] if scope.states > 1 else [])
 
 
+def _result(previous: Step | Reference | None) -> tuple[str, Related]:
+    """What a step that is not the first drops, in words and by its place."""
+    assert previous is not None, "the first step drops nothing"
+    result = "the value of $" if isinstance(previous, Reference) else "the result of "
+    result = "what is before it" if previous.name == BROKEN else result + previous.name
+    span = previous.span if isinstance(previous, Reference) else previous.whole
+    return result, Related(span, "this result")
+
+
 @dataclass(frozen=True)
 class Checker:
     """Checks every computation of a spec against its scope."""
@@ -74,6 +83,8 @@ class Checker:
             else:
                 if not value and not self.placement.begins(step):
                     self._no_value(step, mark)
+                if index and not (isinstance(previous, Step) and previous.name in ("as", BROKEN)):
+                    self._replaced(step, previous)
                 self._step(step, mark, value)
                 mark = self._named(step, mark)
                 value = True
@@ -101,16 +112,21 @@ class Checker:
             hint = f"with several inputs a computation begins with one of them: `${next(iter(scope.values), 'x')}`"
         self.problems.add("E046", step.span, f"'{step.name}' has no value to start from", hint=hint)
 
+    def _replaced(self, step: Step, previous: Step | Reference | None) -> None:
+        """Warns of a step that drops what is before it without beginning with `$`, as `{sum: [$x, $y]}` does."""
+        if not self.placement.restarts(step):
+            return
+        result, related = _result(previous)
+        read = ", or read it there as `identity`" if any(nested(step)) else ""
+        message = f"'{step.name}' does not read the value before it: {result} is dropped"
+        hint = f"remove what is before it{read}"
+        self.problems.add("N112", step.span, message, hint=hint, related=[related], severity=Severity.WARNING)
+
     def _dropped(self, reference: Reference, previous: Step | Reference | None) -> None:
-        assert previous is not None, "a reference at the start drops nothing"
-        result = "the value of $" if isinstance(previous, Reference) else "the result of "
-        result = "what is before it" if previous.name == BROKEN else result + previous.name
-        span = previous.span if isinstance(previous, Reference) else previous.whole
+        result, related = _result(previous)
         both = f"{{sum: [identity, ${reference.name}]}}"
         hint = f"`${reference.name}` replaces the value before it; to combine both, write `{both}`"
-        self.problems.add(
-            "E049", reference.span, f"{result} is dropped", hint=hint, related=[Related(span, "this result")]
-        )
+        self.problems.add("E049", reference.span, f"{result} is dropped", hint=hint, related=[related])
 
     def _reference(self, reference: Reference, scope: Scope) -> None:
         name, index, span = reference.name, reference.index, reference.span
