@@ -172,6 +172,8 @@ class _Lowering:
             return None
         if value.type.shape == shape:
             return value
+        if any(one.code == code and one.span == place for one in self.problems.found):
+            return None  # `each` and rules stand for many scales: one mistake
         self.problems.add(
             code,
             place,
@@ -184,12 +186,22 @@ class _Lowering:
 
     def _turned(self, code: str, value: Node, index: int) -> str | None:
         """What to do where a mapping has the shape of another scale, or a main layer the wrong one."""
+        if self._shared(code) and len(self.scales[index].shape) == 1:
+            scale = "to" if code == "E063" else "scale"
+            return f'one computation stands for every scale here: write "${{{scale}.features}}" for the size'
         if code == "E063" and any(value.type.shape == scale.shape for scale in self.scales):
             return "row i holds what leads out of scale i, column j what leads into scale j: is the matrix transposed?"
         if code == "E062" and len(value.type.shape) == len(self.scales[index].shape) == 1:
             size = show(value.type.shape)
             return f"let the last layer return {self.scales[index].shape[0]} features, or make the scale {size}"
         return None
+
+    def _shared(self, code: str) -> bool:
+        """Whether what stands in the section is one computation for scales of several shapes."""
+        matrix = self.spec.mapping_layers
+        layers = [one for row in matrix for one in row] if code == "E063" else self.spec.main_layers
+        spans = [one.span for one in layers if one is not None and not is_identity(one)]
+        return len(set(spans)) < len(spans) and len({scale.shape for scale in self.scales}) > 1
 
     def _mapping(self, h: list[Node | None]) -> list[Node | None]:
         matrix, results = self.spec.mapping_layers, list[Node | None]()

@@ -210,6 +210,7 @@ class Attention(Op):
             raise ShapeError(
                 f"attention with a mask of shape {show(mask.shape)}",
                 f"[queries, keys]: {show((q.shape[0], k.shape[0]))}",
+                "a row for each query: one of keys alone is repeated before it is handed over",
             )
 
 

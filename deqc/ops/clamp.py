@@ -25,6 +25,9 @@ class Clamp(Activation):
         """Unchanged."""
         if attributes["min"] is None and attributes["max"] is None:
             raise ShapeError("clamp has neither min nor max", hint="write {clamp: {min: 0, max: 1}}")
+        low, high = attributes["min"], attributes["max"]
+        if low is not None and high is not None and low > high:
+            raise ShapeError(f"clamp from {low} to {high}: min is above max", hint=f"write {{min: {high}, max: {low}}}")
         return types[0]
 
     def arguments(self, attributes: Attributes) -> tuple[object, ...]:

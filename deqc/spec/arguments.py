@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from deqc.diagnostics import Related, Span
 from deqc.fields import Field, Kind
@@ -10,7 +10,7 @@ from deqc.ops import STEPS
 from deqc.spec.model import Argument, Computation, Literal, Parameter
 from deqc.spec.names import did_you_mean
 from deqc.spec.reader import Reader, is_scalar_expression
-from deqc.spec.tree import Mapping, Node, Scalar
+from deqc.spec.tree import Mapping, Node, Scalar, Sequence
 
 Read = Callable[[Node, Reader], Computation]
 
@@ -27,6 +27,10 @@ def block_arguments(block: str, span: Span, argument: Node | None, reader: Reade
         for entry in argument:
             if entry.name not in parameters:
                 missing.discard(_unknown(block, entry.name, entry.key.span, list(parameters), reader) or "")
+    elif isinstance(argument, Sequence) and (row := _in_a_row(argument, parameters)):
+        message = f"the block {block} takes its parameters by name"
+        reader.malformed(argument, message, hint=f"write `{{{block}: {{{row}}}}}`")
+        return {}
     elif parameters and argument is not None:
         written = {next(iter(parameters)): argument}
     elif argument is not None:
@@ -40,6 +44,14 @@ def block_arguments(block: str, span: Span, argument: Node | None, reader: Reade
         reader.problems.add("E021", span, f"the block {block} needs {names}", hint=hint, related=related)
     values = {name: value(block, parameters[name], node, reader, read) for name, node in written.items()}
     return {name: found for name, found in values.items() if found is not None}
+
+
+def _in_a_row(argument: Sequence, parameters: Iterable[str]) -> str:
+    """Numbers one after the other, as Python takes arguments, under the parameters' names; empty if it is none."""
+    texts = [one.text for one in argument.items if isinstance(one, Scalar) and isinstance(one.value, (int, float))]
+    names = list(parameters)
+    fit = len(names) > 1 and len(texts) == len(argument.items) <= len(names)
+    return ", ".join(f"{name}: {text}" for name, text in zip(names, texts, strict=False)) if fit else ""
 
 
 def _shown(name: str, node: Node | None) -> str:

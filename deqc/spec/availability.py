@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deqc.settings import planned
+from deqc.solvers import ADJOINTS, SOLVERS
 from deqc.spec.places import Path
 from deqc.spec.tree import Mapping, Scalar
 from deqc.version import __version__
@@ -42,6 +43,19 @@ def is_planned_key(path: Path, key: str, step: bool) -> bool:
         return planned("parametrization", key)
     place = _KEYS.get(tuple(map(str, path)))
     return place is not None and planned(place, key)
+
+
+def of_another_method(root: Mapping, path: Path) -> bool:
+    """Whether the option at this path is not one of the section's method: that is told, and its value needs no word."""
+    table = {"solver": SOLVERS, "adjoint": ADJOINTS}.get(str(path[0])) if len(path) == 2 else None
+    if table is None or not any(path[1] in one.defaults for one in table.values()):
+        return False
+    section = root.get(str(path[0]))
+    method = section.get("method") if isinstance(section, Mapping) else None
+    name = "auto" if path[0] == "solver" else "implicit"
+    if isinstance(method, Scalar) and isinstance(method.value, str):
+        name = method.value
+    return follows_from_method(root, path[:1]) or (name in table and path[1] not in table[name].defaults)
 
 
 def follows_from_method(root: Mapping, path: Path) -> bool:

@@ -13,7 +13,7 @@ from deqc.spec.computations import computation
 from deqc.spec.model import Block, Computation, Literal, Number, Parameter
 from deqc.spec.names import check_name
 from deqc.spec.reader import Reader
-from deqc.spec.tree import Entry, Mapping, Node, Scalar
+from deqc.spec.tree import Entry, Mapping, Node, Scalar, Sequence
 from deqc.spec.walk import references, steps
 
 
@@ -34,9 +34,9 @@ def signatures(
             problems.add("E044", entry.key.span, f"'{entry.name}' is a module and cannot name a block", hint=hint)
             continue
         check_name(entry.name, entry.key.span, "a block", problems, path=True)
-        declared = entry.value.get("params") if isinstance(entry.value, Mapping) else None
-        entries = declared if isinstance(declared, Mapping) else ()
-        found[entry.name] = tuple(_declared(one, constants, problems) for one in entries)
+        declared = [_declared(one, constants, problems) for one in _parameters(entry.value)]
+        listed = isinstance(entry.value, Mapping) and isinstance(entry.value.get("params"), Sequence)
+        found[entry.name] = tuple(replace(one, required=one.required and not listed) for one in declared)
     return found
 
 
@@ -47,6 +47,15 @@ def blocks(section: Node | None, reader: Reader) -> dict[str, Block]:
     whole = {name: block for name, block in read.items() if block is not None}
     circles = _circles(whole, reader.problems)
     return {name: block for name, block in whole.items() if name not in circles}
+
+
+def _parameters(block: Node) -> tuple[Entry, ...]:
+    """The parameters as they are written; a list of names, which the schema refuses, declares those names."""
+    declared = block.get("params") if isinstance(block, Mapping) else None
+    if isinstance(declared, Sequence):
+        words = [one for one in declared.items if isinstance(one, Scalar) and isinstance(one.value, str)]
+        return tuple(Entry(one, Scalar(None, "", True, one.span)) for one in words)
+    return declared.entries if isinstance(declared, Mapping) else ()
 
 
 def _declared(entry: Entry, constants: Map[str, Number], problems: Problems) -> Parameter:
@@ -78,11 +87,9 @@ def _block(entry: Entry, reader: Reader) -> Block | None:
     if body_node is None:  # the schema has said so
         return None
     body = computation(body_node, reader)
-    declared = full.get("params") if full is not None else None
-    entries = declared if isinstance(declared, Mapping) else ()
     parameters = tuple(
         _with_default(entry.name, one, node.value, reader)
-        for one, node in zip(reader.signatures[entry.name], entries, strict=True)
+        for one, node in zip(reader.signatures[entry.name], _parameters(entry.value), strict=True)
     )
     return Block(entry.name, _typed(parameters, body), body, entry.key.span)
 

@@ -9,27 +9,16 @@ from deqc.fields import Field, Kind
 from deqc.ops import STEPS
 from deqc.ops.base import Op
 from deqc.ops.module import ARGUMENTS
-from deqc.settings import planned
-from deqc.spec import intended
-from deqc.spec.aliases import said_of_weights
 from deqc.spec.arguments import block_arguments
-from deqc.spec.availability import not_available
 from deqc.spec.dimensions import is_dimension, named_size
 from deqc.spec.model import Argument, Branches, Choice, Computation, Literal, Reference, Sizes, Step
-from deqc.spec.names import did_you_mean
 from deqc.spec.places import covered, example, shown
 from deqc.spec.reader import Reader, is_scalar_expression
 from deqc.spec.tree import Mapping, Node, Scalar, Sequence, is_null
+from deqc.spec.unknown_steps import unknown_step
 from deqc.spec.walk import BROKEN
 
 _REFERENCE = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)(?:\.([0-9]{1,6}))?\Z")
-
-_ELSEWHERE = {
-    "step": "`step` stands alone: `init: step`",
-    "each": "`each` goes with `scales:`; with `scale:` there is one computation",
-    **dict.fromkeys(("None", "none", "nil", "NULL"), "write `null`"),
-    "same": "a rule goes with `scales:`, in `mapping_layers`",
-}
 
 
 def computation(node: Node, reader: Reader) -> Computation:
@@ -75,6 +64,8 @@ def _broken(span: Span, argument: Node | None = None) -> Step:
 
 def _reference(node: Scalar, reader: Reader) -> Step | Reference:
     found = _REFERENCE.match(str(node.value))
+    if found is None and node.text[1:] in reader.values:  # its name has been refused where it is given
+        return _broken(node.span)
     if found is None:
         if is_scalar_expression(node):
             read = re.match(r"\$\{\s*([A-Za-z][A-Za-z0-9_]*)", str(node.value))
@@ -87,6 +78,8 @@ def _reference(node: Scalar, reader: Reader) -> Step | Reference:
             inner = re.fullmatch(r"\$\w+[.:/](\w+)", node.text)
             if inner is not None and inner[1] in reader.values:
                 hint = f"write `${inner[1]}`"
+            elif (letters := re.sub(r"\W", "", node.text)) in reader.values | {"z"}:
+                hint = f"write `${letters}`"
             reader.problems.add("E042", node.span, f"'{node.text}' is not a reference", hint=hint)
         return _broken(node.span)
     return Reference(found[1], int(found[2]) if found[2] else None, node.span)
@@ -101,7 +94,7 @@ def _named(name: str, span: Span, whole: Span, argument: Node | None, reader: Re
     if name in STEPS and name not in reader.unavailable:
         return Step(name, _fields(STEPS[name], span, argument, reader), span, whole)
     if name not in reader.unavailable:
-        _unknown(name, span, reader)
+        unknown_step(name, span, reader)
     if argument is not None:
         _search(argument, reader)
     return _broken(whole, argument)
@@ -123,37 +116,6 @@ def _module(name: str, argument: Node | None, reader: Reader) -> dict[str, Argum
         reader.malformed(node, f"{name}.args must be a list of computations", hint=f"write `{{{name}: [$x, …]}}`")
         return {}
     return {ARGUMENTS.name: Branches(tuple(computation(item, reader) for item in node.items), node.span)}
-
-
-def _unknown(name: str, span: Span, reader: Reader) -> None:
-    """Reports a step that does not exist, with what was probably meant."""
-    if planned("step", name):
-        reader.problems.add("E025", span, not_available(name))
-        return
-    if covered(reader.problems, span):  # a tag, or a colon without a space
-        return
-    known = [*STEPS, *reader.signatures, *reader.modules]
-    head, colon, tail = name.replace("\uff1a", ":").partition(":")
-    near = did_you_mean(name, known)
-    if name.startswith("-"):
-        hint = f"write a space after the dash: `- {name.split()[0][1:] or '…'}`"
-    elif colon and head in known:
-        hint = f"write a space after the colon: `{{{head}: {tail.strip() or '…'}}}`"
-    elif name in reader.values:
-        hint = f"`${name}` reads the value {name}"
-    elif name in reader.constants:
-        hint = f"`${{{name}}}` reads the number {name}"
-    elif (said := said_of_weights(name)) is not None:
-        hint = f"it is said of a layer, by a field: `{{linear: {{out: …, {said}}}}}`"
-    elif name in _ELSEWHERE:
-        hint = _ELSEWHERE[name]
-    elif called := intended.step(name, known):
-        hint = f"write `{called}`"
-    elif several := intended.steps(name, known):
-        hint = f"steps are the entries of a list: write `{several}` in `[…]`"
-    else:
-        hint = f"did you mean '{near}'?" if near else "a step is an op or one of the spec's `blocks`"
-    reader.problems.add("E042", span, f"there is no step '{name}'", hint=hint)
 
 
 def _search(node: Node, reader: Reader) -> None:

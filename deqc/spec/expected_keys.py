@@ -10,9 +10,10 @@ from deqc.ops import STEPS
 from deqc.ops.base import Op
 from deqc.spec import availability
 from deqc.spec.aliases import said_of_weights
+from deqc.spec.misplaced import elsewhere
 from deqc.spec.names import did_you_mean
 from deqc.spec.places import Path, covered, entry_at, example
-from deqc.spec.tree import Entry, Mapping
+from deqc.spec.tree import Entry, Mapping, Scalar
 
 # Sizes that other libraries ask for and deqc infers.
 _INFERRED = frozenset({"in_features", "in_channels", "num_features", "num_channels", "normalized_shape"})
@@ -50,20 +51,28 @@ class Keys:
         strange = [entry for entry in self.node if closed and entry.name not in self.allowed]
         if self.op is not None and len(strange) > 1 and all(entry.name in STEPS for entry in strange):
             strange = strange[:1]  # a mapping where a list of steps is meant: one mistake
+        if self.allowed[:1] == ["shape"] and (sizes := self._sizes(strange)):
+            hint = f"a shape is a list of sizes: write `[{sizes}]`"
+            message = f"{self.owner} has no {self._word()} '{strange[0].name}'"
+            self.problems.add("E020", strange[0].key.span, message, hint=hint)
+            return
         for entry in strange:
             self._unknown(entry)
-        for name in self.missing if self.node.whole else ():
-            self._missing(name)
+        if self.node.whole and self.missing:
+            self._missing(self.missing)
 
     def _unknown(self, entry: Entry) -> None:
         if covered(self.problems, entry.key.span):  # a key without a value: what was meant by it may be anything
             self.missing = []
             return
-        if availability.is_planned_key(self.path, entry.name, self.op is not None):
+        instead = elsewhere(self.root, self.path, entry.name, self.allowed)
+        if instead is None and availability.is_planned_key(self.path, entry.name, self.op is not None):
             if not availability.follows_from_method(self.root, self.path):
                 self.problems.add("E025", entry.key.span, availability.not_available(entry.name))
             return
-        hint = self._hint(entry.name)
+        hint = instead or self._hint(entry.name)
+        if instead is not None:
+            self.missing = []  # what was meant may be what is missing
         expected = f"one of {', '.join(self.allowed)}" if hint is None and self.allowed else None
         message = f"{self.owner} has no {self._word()} '{entry.name}'"
         self.problems.add("E020", entry.key.span, message, expected=expected, hint=hint)
@@ -94,15 +103,26 @@ class Keys:
         self.missing = [one for one in self.missing if one != self.op.principal]
         return f"write `[{{{name}: …}}]`" if kind is Kind.COMPUTATION else f"write `[{{{name}: …}}, …]`"
 
-    def _missing(self, name: str) -> None:
+    def _sizes(self, strange: list[Entry]) -> str:
+        """The sizes that are written under names of their own; empty where something else is written, too."""
+        texts = [one.value.text for one in strange if isinstance(one.value, Scalar) and type(one.value.value) is int]
+        return ", ".join(texts) if len(texts) == len(self.node.entries) else ""
+
+    def _missing(self, names: list[str]) -> None:
+        """One diagnostic for the fields of a step, which are mended at once; one for each section or key."""
         entry = entry_at(self.root, self.path)
         first = self.node.entries[0].key.span if self.node.entries else self.node.span
         span = first if entry is None else entry.key.span
-        message = f"{self.owner} needs '{name}'"
-        hint = f"write `{example(self.owner, self.required)}`" if self.op is not None else None
-        if self.path == () and name == "scale":
-            message, hint = "a spec needs 'scale' or 'scales'", "write the shape of the state: `scale: [64]`"
-        self.problems.add("E021", span, message, hint=hint)
+        if self.op is not None:
+            listed = " and ".join(filter(None, (", ".join(f"'{one}'" for one in names[:-1]), f"'{names[-1]}'")))
+            shortest = f"write `{example(self.owner, self.required)}`"
+            self.problems.add("E021", span, f"{self.owner} needs {listed}", hint=shortest)
+            return
+        for name in names:
+            message, hint = f"{self.owner} needs '{name}'", None
+            if self.path == () and name == "scale":
+                message, hint = "a spec needs 'scale' or 'scales'", "write the shape of the state: `scale: [64]`"
+            self.problems.add("E021", span, message, hint=hint)
 
     def _word(self) -> str:
         if self.op is not None:

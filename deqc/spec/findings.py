@@ -13,6 +13,7 @@ from deqc.spec import availability
 from deqc.spec.expected_keys import Keys
 from deqc.spec.names import did_you_mean
 from deqc.spec.places import Path, covered, entry_at, example, node_at, shown
+from deqc.spec.step_hints import named_output
 from deqc.spec.tree import Mapping, Node, Scalar, Sequence
 from deqc.spec.value_hints import of_linear_solver, value_hint
 
@@ -70,12 +71,12 @@ class _Reporter:
     def report(self, finding: Finding) -> None:
         """The diagnostic of one finding."""
         node = node_at(self._root, finding.path)
-        if covered(self._problems, node.span):
+        if covered(self._problems, node.span) or availability.of_another_method(self._root, finding.path):
             return
         if finding.keyword == "not":
             self._refused(finding, node)
         elif finding.keyword == "maxProperties" and finding.message is None and isinstance(node, Mapping):
-            self._several_names(node)
+            self._several_names(finding.path, node)
         elif finding.message is None:
             self._empty(finding, node)
         else:
@@ -114,7 +115,7 @@ class _Reporter:
             message, hint = "an empty step", "write its name, such as `tanh`"
         self._problems.add(_CODES.get(finding.keyword, "E022"), node.span, message, hint=hint)
 
-    def _several_names(self, node: Mapping) -> None:
+    def _several_names(self, path: Path, node: Mapping) -> None:
         first, *others = node
         place = others[0]
         known = [entry for entry in node if entry.name in STEPS or self._is_block(entry.name)]
@@ -131,6 +132,7 @@ class _Reporter:
             else:
                 inside = [name for name in (op.principal, *(entry.name for entry in others)) if name is not None]
                 hint = f"write the fields inside: {example(first.name, inside)}"
+        hint = named_output(self._root, path) or hint
         names = ", ".join(f"'{entry.name}'" for entry in node)
         self._problems.add("E029", place.key.span, f"a step has one name, found {names}", hint=hint)
 

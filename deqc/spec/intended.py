@@ -6,10 +6,12 @@ import re
 from collections.abc import Collection
 from typing import Final
 
+from deqc.ops import STEPS
 from deqc.spec.names import did_you_mean
 
 QUOTES: Final = "\u201c\u201d\u201e\u2018\u2019\"'"  # also those that only word processors know
 _NUMBER: Final = re.compile(r"([-+]?[0-9][0-9_]*(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)\s*(%|[A-Za-z]*)\Z")
+_EXPRESSION: Final = re.compile(r"\s*\$[({]\s*([^{}]*[^{}\s])\s*[)}]\s*")
 _SIZES: Final = re.compile(r"[(\[]?\s*([0-9]+(?:\s*[x×*,\s]\s*[0-9]+)*)\s*,?\s*[)\]]?\Z")
 _CALL: Final = re.compile(r"(?:\w+\.)*([A-Za-z]\w*)(?:\(([^()]*)\))?\Z")
 _BETWEEN: Final = re.compile(r"\s*(?:->|→|>|\|)\s*|\s*,\s*|\s+")
@@ -22,6 +24,12 @@ def number(text: str) -> str | None:
         return None
     plain = found[1].replace("_", "")
     return f"{float(plain) / 100:g}" if found[2] == "%" else plain
+
+
+def expression(text: str) -> str | None:
+    """`$(w)` or ` ${w} ` as an expression; None where it is none."""
+    found = _EXPRESSION.fullmatch(text)
+    return None if found is None else f"${{{found[1]}}}"
 
 
 def sizes(text: str) -> str | None:
@@ -39,7 +47,7 @@ def step(text: str, known: Collection[str]) -> str | None:
     if name is None:
         return None
     arguments = [one.strip() for one in (called[2] or "").split(",") if one.strip()]
-    if not arguments:
+    if not arguments or (name in STEPS and not STEPS[name].fields):
         return name
     return f"{{{name}: {arguments[0]}}}" if len(arguments) == 1 and arguments[0].isdigit() else f"{{{name}: …}}"
 

@@ -42,7 +42,8 @@ def check(key: Node, span: Span, alias: bool, entries: MutableMapping[str, Entry
         return None
     if name in entries:
         related = [Related(entries[name].key.span, "first given here")]
-        problems.add("E010", span, f"the key {name!r} is given twice", related=related)
+        steps = "two steps are two entries of a list, each in a mapping of its own" if name in STEPS else None
+        problems.add("E010", span, f"the key {name!r} is given twice", hint=steps, related=related)
         return None
     return key
 

@@ -55,8 +55,10 @@ class Layers:
             raise BrokenError
         rows_hint = "a row holds the layers out of one scale, one entry for each scale that they lead to"
         self._counted(len(node.items), entry, "row", "rows", rows_hint)
+        lengths = {len(row.items) if isinstance(row, Sequence) else 0 for row in node.items}
+        square = lengths == {len(node.items)}  # for another number of scales: one mistake
         for index, row in enumerate(node.items):
-            if isinstance(row, Sequence) and len(row.items) != self.count and self.certain:
+            if isinstance(row, Sequence) and len(row.items) != self.count and self.certain and not square:
                 self._wrong_row(entry, row, index)
         rows = [row.items if isinstance(row, Sequence) else () for row in node.items]
         return tuple(tuple(self._optional(one) for one in row) for row in rows)

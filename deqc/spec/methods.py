@@ -158,7 +158,8 @@ def _own(
         told = owners if len(owners) <= 2 else [", ".join(owners[:2]), "others"]
         all_owners = " and ".join(told)
         message = f"'{name}' is an option of {all_owners}, not of {description.name}"
-        hint = f"remove it, or write `method: {owners[0]}`"
+        meant = str(_scalar(node)) if _scalar(node) in table else owners[0]
+        hint = f"remove it, or write `method: {meant}`"
         problems.add("E080", span, message, expected=f"options of {description.name}: {theirs}", hint=hint)
     return options if ok else None
 

@@ -48,7 +48,8 @@ class Positions:
         later = {name: f"the encoder computes '{name}' later: move it before" for name in self.encoded}
         scope = Scope(ENCODER, {**self.inputs, **self.weights}, self.numbers, hidden=later)
         for name, computation in encoder:
-            self.checker.check(computation, scope, starts=self.batched <= 1)
+            hidden = {**later, name: f"it stands inside what computes '{name}'"}
+            self.checker.check(computation, replace(scope, hidden=hidden), starts=self.batched <= 1)
             scope = scope.with_values({name: self.encoded[name]})
 
     def initial(self, initial: Initial) -> None:

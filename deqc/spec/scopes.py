@@ -14,6 +14,7 @@ from deqc.diagnostics import Problems, Related, Severity, Span
 from deqc.ops import STEPS
 from deqc.ops.base import HEAD
 from deqc.ops.weights import NAME
+from deqc.spec.aliases import meant
 from deqc.spec.expressions import DIMENSION_HINT, FIELDS
 from deqc.spec.expressions.tree import names
 from deqc.spec.model import Computation, Literal, Reference, Step
@@ -21,10 +22,13 @@ from deqc.spec.names import check_name, did_you_mean
 from deqc.spec.placement import Placement
 from deqc.spec.walk import BROKEN, expressions, nested
 
-_ELSEWHERE = {
+_INSTEAD = {
     "scale": "`scale.…` is readable in `main_layers`, `post_fuse_layers` and `init` only",
     "from": "`from.…` is readable in `mapping_layers` only",
     "to": "`to.…` is readable in `mapping_layers` only",
+    "z": "the sizes of a scale are read as `scale.…`, those of what a step is given as `in.…`",
+    "True": "write `true`",
+    "False": "write `false`",
 }
 _STATE_HINT = "the state is read in `main_layers` and `head`"
 
@@ -40,6 +44,7 @@ class Scope:
     states: int = 0  # scales that `$z.k` reads
     one_state: bool = False  # whether `$z` alone means one of them
     hidden: Map[str, str] = field(default_factory=dict)  # names declared elsewhere, with why they are not seen here
+    uncounted: bool = False  # whether it stands in a `repeat` without an index
 
     def with_values(self, values: Map[str, Span]) -> Scope:
         """The same with more values."""
@@ -61,6 +66,24 @@ def _result(previous: Step | Reference | None) -> tuple[str, Related]:
     return result, Related(span, "this result")
 
 
+def _counted(scope: Scope) -> str:
+    last = scope.states - 1
+    return f"scales count from 0: {'only `$z.0`' if last == 0 else f'`$z.0` to `$z.{last}`'}"
+
+
+def _fields_of(name: str) -> tuple[str, ...]:
+    """The fields that `in`, `scale`, `from`, `to` or `scales` may have."""
+    if name == "scales":
+        return ("count",)
+    return tuple(one for one in FIELDS if one != "count" and (one != "index" or name != "in"))
+
+
+def _named(computation: Computation) -> list[str]:
+    """The names that `as` gives in the chain itself."""
+    given = [one.arguments.get("name") for one in computation.steps if isinstance(one, Step) and one.name == "as"]
+    return [str(one.value) for one in given if isinstance(one, Literal)]
+
+
 @dataclass(frozen=True)
 class Checker:
     """Checks every computation of a spec against its scope."""
@@ -73,7 +96,11 @@ class Checker:
 
     def check(self, computation: Computation, scope: Scope, starts: bool) -> None:
         """Reports what is wrong with the names in it; `starts` says whether there is a value to start from."""
-        value, previous, mark = starts, None, scope
+        value, previous = starts, None
+        later = {
+            name: f"'{name}' is named further on in this chain: read it behind `as`" for name in _named(computation)
+        }
+        mark = replace(scope, hidden={**scope.hidden, **later})
         for index, step in enumerate(computation.steps):
             if isinstance(step, Reference):
                 self._reference(step, mark)
@@ -114,7 +141,7 @@ class Checker:
 
     def _replaced(self, step: Step, previous: Step | Reference | None) -> None:
         """Warns of a step that drops what is before it without beginning with `$`, as `{sum: [$x, $y]}` does."""
-        if not self.placement.restarts(step):
+        if self.problems.errors or not self.placement.restarts(step):  # what is wrong may be what reads it
             return
         result, related = _result(previous)
         read = ", or read it there as `identity`" if any(nested(step)) else ""
@@ -135,13 +162,12 @@ class Checker:
         elif name in self.unavailable or (self.unread and name not in scope.values and name not in scope.hidden):
             return
         elif name not in scope.values:
-            hidden = scope.hidden.get(name)
-            near = did_you_mean(name, scope.values)
+            hidden = scope.hidden.get(name) or self._step_or_number(name, scope)
+            near = did_you_mean(name, scope.values) or meant(name, _states(scope))
             scale = re.fullmatch(r"z_?([0-9]+)", name)
-            if scale is not None and int(scale[1]) < scope.states:
+            if scale is not None and scope.states:
                 near = f"z.{int(scale[1])}"
-            if hidden is None and name in scope.numbers:
-                hidden = f"'{name}' is a number: read it as `${{{name}}}`"
+                hidden = None if int(scale[1]) < scope.states else _counted(scope)
             readable = ", ".join(f"${one}" for one in (*scope.values, *_states(scope)))
             hint = hidden or (
                 f"did you mean '${near}'?" if near else f"readable here: {readable}" if readable else None
@@ -149,6 +175,15 @@ class Checker:
             self.problems.add("E043", span, f"there is no value '${name}' here", hint=hint)
         elif index is not None:
             self.problems.add("E043", span, f"'${name}' has no scales", hint=f"write `${name}`; only `$z` has scales")
+
+    def _step_or_number(self, name: str, scope: Scope) -> str | None:
+        """What a name is that names no value."""
+        if name in scope.numbers:
+            return f"'{name}' is a number: read it as `${{{name}}}`"
+        if name in self.placement.blocks or name in self.placement.names:
+            what = "block" if name in self.placement.blocks else "module"
+            return f"'{name}' is a {what}, a step: write `{name}` without `$`"
+        return None
 
     def _state(self, reference: Reference, scope: Scope) -> None:
         span, index = reference.span, reference.index
@@ -159,18 +194,20 @@ class Checker:
             message = f"'$z' is one of {scope.states} scales here"
             self.problems.add("E043", span, message, hint=f"write `$z.0` to `$z.{scope.states - 1}`")
         elif index is not None and index >= scope.states:
-            last = scope.states - 1
-            readable = "only `$z.0`" if last == 0 else f"`$z.0` to `$z.{last}`"
-            self.problems.add("E043", span, f"there is no scale {index}", hint=f"scales count from 0: {readable}")
+            self.problems.add("E043", span, f"there is no scale {index}", hint=_counted(scope))
 
     def _number(self, name: str, member: str | None, span: Span, scope: Scope) -> None:
         """A name in an expression, in the words of the evaluator, which sees only what is used."""
         readable = scope.numbers | scope.shapes | {"scales"}
         if name not in readable:
-            elsewhere = _ELSEWHERE.get(name)
+            elsewhere = _INSTEAD.get(name)
+            if member in readable and member not in scope.shapes:
+                elsewhere = f"write `{member}`, by its name alone"
             near = None if elsewhere or name in scope.values else did_you_mean(name, readable)
             guess = f"; did you mean '{near}'?" if near else ""
             hint = elsewhere or f"readable here: {', '.join(sorted(readable))}"
+            if scope.uncounted and near is None and elsewhere is None:
+                hint = f"a `repeat` counts under a name that is given to it: `index: {name}` beside `times`"
             if name in self.dimensions:
                 hint = f"{name} is a dimension, known at the call only: {DIMENSION_HINT}"
             elif name in scope.values:
@@ -181,9 +218,11 @@ class Checker:
         elif name not in scope.numbers and member is None:
             self.problems.add("E053", span, f"'{name}' is not a number", hint=f"write `{name}.…`")
         elif name not in scope.numbers and member not in FIELDS:
-            near = did_you_mean(str(member), FIELDS)
+            fields = _fields_of(name)
+            near = did_you_mean(str(member), fields)
             guess = f"; did you mean '{name}.{near}'?" if near else ""
-            self.problems.add("E053", span, f"'{name}' has no field '{member}'{guess}")
+            choice = None if near else f"the fields are {', '.join(f'{name}.{one}' for one in fields)}"
+            self.problems.add("E053", span, f"'{name}' has no field '{member}'{guess}", hint=choice)
 
     def _named(self, step: Step, scope: Scope) -> Scope:
         """The scope after the step: `as` adds a name."""
@@ -205,7 +244,7 @@ class Checker:
     def _with_index(self, step: Step, scope: Scope) -> Scope:
         given = step.arguments.get("index")
         if not isinstance(given, Literal) or not isinstance(given.value, str):
-            return scope
+            return replace(scope, uncounted=True)
         if check_name(given.value, given.span, "an index", self.problems) and given.value in scope.numbers:
             self.problems.add("E044", given.span, f"'{given.value}' names a number already")
         return replace(scope, numbers=scope.numbers | {given.value})

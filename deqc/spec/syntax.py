@@ -115,7 +115,9 @@ def _unquoted_expression(fault: _Fault, problems: Problems) -> None:
 def _character(fault: _Fault, problems: Problems) -> None:
     character = fault.text[fault.mark.index : fault.mark.index + 1]
     if character == "\t":
-        problems.add("E004", fault.here(), "a tab", hint="YAML is indented with spaces")
+        line = fault.text[: fault.mark.index].rpartition("\n")[2]
+        hint = "write a space in its place" if line.strip() else "YAML is indented with spaces"
+        problems.add("E004", fault.here(), "a tab", hint=hint)
     else:
         message = f"unquoted text cannot start with {character!r}"
         hint = {"`": "write it without '`'", "@": "a value is read as `$name`"}.get(character, "put the text in quotes")

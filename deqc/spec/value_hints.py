@@ -13,7 +13,8 @@ from deqc.solvers import ADJOINTS, LINEAR_SOLVERS
 from deqc.spec import intended
 from deqc.spec.dimensions import LEFT_OUT
 from deqc.spec.names import did_you_mean
-from deqc.spec.places import Path, node_at
+from deqc.spec.places import Path, example, node_at
+from deqc.spec.step_hints import step_hint
 from deqc.spec.tree import Mapping, Node, Scalar, Sequence
 
 # Truth values of YAML 1.1.
@@ -30,12 +31,16 @@ def value_hint(root: Mapping, path: Path, node: Node, message: str, choices: lis
         return f"write a mapping of names to shapes: `{_inputs(node)}`"
     if path in (("adjoint",), ("adjoint", "method")) and _is_linear_solver(node):
         return _linear_solver(root, node)
-    if path == ("encoder",) and isinstance(node, Sequence):
+    if path == ("encoder",) and not isinstance(node, Mapping):
         return "name what it computes, and read it as `$inject`: `{inject: […]}`"
+    if "a mapping of names to" in message and not isinstance(node, Mapping):
+        return f"write `{_NAMED[str(path[-1])]}`"
     if isinstance(node, Scalar):
         return _scalar(root, path, node, message, choices)
     if "for each scale" in message:
         return _PER_SCALE
+    if path[-1] in ("parametrize", "constraint") and isinstance(node, Sequence):
+        return "a weight has one"
     if isinstance(node, Mapping) and "computations" in message:
         return "write a list: `[…, …]`"
     if choices and isinstance(node, Sequence) and len(node.items) == 1 and isinstance(node.items[0], Scalar):
@@ -45,11 +50,19 @@ def value_hint(root: Mapping, path: Path, node: Node, message: str, choices: lis
     if path[:1] == ("scale",) and len(path) == 2 and isinstance(node, Sequence):
         return f"one list of sizes is the shape: write `scale: [{_sizes(node) or '…'}]`, or `scales:` for several"
     if isinstance(node, Sequence) and path:
-        return _positional(str(path[-1]), node)
+        return _fields_in_a_list(root, path, node) or _positional(str(path[-1]), node)
     return None
 
 
 _PER_SCALE: Final = "with `scales:` a list has one entry for each scale"
+# How sections and fields are written that give names to something.
+_NAMED: Final = {
+    "constants": "{width: 64}",
+    "parameters": "{W: [64, 64]}",
+    "modules": "{cell: same}",
+    "blocks": "{dense: [{linear: 64}, tanh]}",
+    "params": "{out: null, bias: true}",
+}
 
 
 def of_linear_solver(root: Mapping, path: Path) -> bool:
@@ -66,8 +79,29 @@ def _scalar(root: Mapping, path: Path, node: Scalar, message: str, choices: list
     value = node.value
     if path == ("deqc",):
         return f"write {LANGUAGE}"
-    if "a step must be" in message and type(value) is int and value in (0, 1):
-        return "`null` is no connection, `zeros` a start from zeros; `identity` changes nothing"
+    if "a step must be" in message:
+        return step_hint(root, path, node)
+    if path == ("mapping_layers",):
+        return (
+            "write a row for each scale, or a rule: `{down: …, up: …}`; without any, each scale leads to itself alone"
+        )
+    if path == ("scales",):
+        return "write a list of shapes, one for each scale: `[[64], [32]]`"
+    if path == ("init",) and not did_you_mean(node.text, choices):
+        return f"{_PER_SCALE}; `{{each: {node.text}}}` gives one to all"
+    if path[0] == "modules":
+        near = isinstance(value, str) and did_you_mean(value, ("same",))
+        return (
+            "did you mean 'same'?"
+            if near
+            else "write the shape of what it returns; the module itself is an argument of the class"
+        )
+    if "such as '$" in message and isinstance(value, str) and value.isidentifier():
+        return f"write `${value}`"
+    if value == -1 and "reshape" in message:
+        return "sizes are not inferred: write the size; `flatten` makes one axis of all"
+    if str(path[-1]).endswith("init") and type(value) in (int, float):
+        return f"write `{{constant: {node.text}}}`, or `{{normal: {node.text}}}`"
     if "a list of sizes" in message and path[0] != "scales" and (read := intended.sizes(node.text)):
         return f"write `{read}`"
     if "a size of" in message and (value in (None, -1)) and path[-1] == 0 and path[0] in ("input", "scale", "scales"):
@@ -83,6 +117,11 @@ def _scalar(root: Mapping, path: Path, node: Scalar, message: str, choices: list
         and value.strip(intended.QUOTES).startswith("${")
     ):
         return f'write "{value.strip(intended.QUOTES)}", in straight quotes'
+    if isinstance(value, str) and (computed := intended.expression(value)):
+        if "expression ${" in message:
+            return f'write "{computed}"' if computed != value else None
+        if path[0] in ("solver", "adjoint", "constants"):
+            return "write the number: expressions stand in the fields of steps and in shapes"
     if isinstance(value, str):
         near = did_you_mean(value, choices)
         if near is not None:
@@ -106,6 +145,21 @@ def _scalar(root: Mapping, path: Path, node: Scalar, message: str, choices: list
     if "for each scale" in message:
         return _PER_SCALE
     return _step(str(path[-1]), node) if path else None
+
+
+def _fields_in_a_list(root: Mapping, path: Path, node: Sequence) -> str | None:
+    """Fields of a step that are written as entries of a list, or a computation where several fields are wanted."""
+    step = next((str(one) for one in reversed(path) if one in STEPS), None)
+    if step is None:
+        return None
+    fields = STEPS[step].fields
+    names = [one.entries[0].name for one in node.items if isinstance(one, Mapping) and len(one.entries) == 1]
+    if names and len(names) == len(node.items) and all(name in [one.name for one in fields] for name in names):
+        return f"fields are written without dashes and brackets: `{example(step, names)}`"
+    whole = [one.name for one in fields if one.kind is Kind.COMPUTATION and one.required]
+    if path[-1] == step and len(whole) == 1:
+        return f"write `{example(step, [one.name for one in fields if one.required])}`"
+    return None
 
 
 def _expression(root: Mapping, text: str) -> str | None:

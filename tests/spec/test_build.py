@@ -531,7 +531,6 @@ solver: {{method: newton, history: 2, atol: -1}}
         "E021",
         "E049",
         "E026",  # mapping layers
-        "E026",
         "E046",
         "E080",
         "E023",

@@ -14,6 +14,7 @@ MAX_LENGTH: Final = 200
 MAX_DEPTH: Final = 16
 
 _COMPARISONS: Final = ("<", "<=", ">", ">=", "==", "!=")
+_CHAINED: Final = "comparisons are not chained: write `a < b and b < c`"
 
 
 def is_expression(text: str) -> bool:
@@ -68,9 +69,11 @@ class _Parser:
         if token.kind != END:
             hint = None
             if token.text in _COMPARISONS:
-                hint = "comparisons are not chained: write `a < b and b < c`"
+                hint = _CHAINED
             elif token.text == "(":
-                hint = f"the functions are {', '.join(FUNCTIONS)}"
+                hint = f"the functions are {', '.join(FUNCTIONS)}; `//` divides to a whole number"
+            elif token.text.startswith("_"):
+                hint = "a number is written without '_' inside"
             message = f"unexpected {token.text!r} after a complete expression"
             raise MalformedError(message, token.start, token.stop, hint=hint)
         return tree
@@ -96,6 +99,7 @@ class _Parser:
         token = self._peek()
         found = "the end of the expression" if token.kind == END else repr(token.text)
         hint = "there is no unary `+`: leave it out" if token.text == "+" else None
+        hint = _CHAINED if token.text in _COMPARISONS else hint
         return MalformedError(f"expected {wanted}, found {found}", token.start, token.stop, hint=hint)
 
     def _span(self, token: Token) -> Span:

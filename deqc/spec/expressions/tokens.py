@@ -66,6 +66,7 @@ _HINTS: Final = {
     "!": "write `not`, or `!=` to compare",
     "^": "write `**` for a power",
     "$": "names are read without `$` here: `${x}` is a number, `$x` a tensor",
+    "[": "nothing is indexed: a size is read as `in.channels`, `in.features`, …",
     "?": "a condition is written `a if condition else b`",
     "{": "an expression holds no braces",
     "}": "the expression is the whole value: no text after its `}`",
