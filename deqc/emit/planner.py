@@ -31,7 +31,8 @@ from deqc.emit.setup import helpers, iterations, partings, projections, starts, 
 from deqc.emit.sizes import statements
 from deqc.ir.graph import Node, Program, called_modules, is_buffer, reachable
 from deqc.ir.sizes import names as dimension_names
-from deqc.ops.code import Attribute, Call, Code, Items, Text, call, flat, literal
+from deqc.ops import OPS
+from deqc.ops.code import Attribute, Call, Code, Items, Text, call, flat, literal, method
 from deqc.types import BATCH, FLOAT, Type, named
 
 IN_FUNCTIONS = frozenset(
@@ -279,8 +280,15 @@ class _Planner:
         return self._method(roots, lambda b: call("Encoded", *(b.code(n) for n in roots)), whole=True)
 
     def _weights(self) -> Lines:
+        """Each with a memory of its own: a compiled loop takes no two tensors that share theirs."""
         roots = self.boundary
-        return self._method(roots, lambda b: call("Weights", *(b.code(n) for n in roots)))
+        memories = [_memory(n) for n in roots]
+        shared = {n for n, own in zip(roots, memories, strict=True) if n is not own and memories.count(own) > 1}
+
+        def given(block: Block) -> Code:
+            return call("Weights", *(method(block.code(n), "clone") if n in shared else block.code(n) for n in roots))
+
+        return self._method(roots, given)
 
     def _value(self, root: Node, extra: dict[Node, Code] | None = None) -> Lines:
         return self._method((root,), lambda block: block.code(root), extra)
@@ -346,6 +354,13 @@ class _Planner:
         lines.append(f"Solver   {solver_text(self.solver)}")
         lines.append(f"Adjoint  {adjoint_text(self.adjoint_plan)}")
         return tuple(lines)
+
+
+def _memory(node: Node) -> Node:
+    """The value in whose memory this one lies: itself, or what it is a view of."""
+    while not node.leaf and OPS[node.op].view:
+        node = node.operands[0]
+    return node
 
 
 def _member(node: Node, block: Block) -> str:

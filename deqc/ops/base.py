@@ -88,6 +88,7 @@ class Op:
     elementwise: ClassVar[bool] = False  # of one operand: commutes with slices and concatenation
     zero_preserving: ClassVar[bool] = False  # op(0) = 0
     pure: ClassVar[bool] = True  # equal operands give equal values: may be shared
+    view: ClassVar[bool] = False  # its result may lie in the memory of its first operand
     rows: bool = True  # as part of a vjp, takes a row axis after the batch
     repeats: ClassVar[bool] = False  # its code writes an operand more than once: operands must be names
     function: str | None = None  # the module-level function that its code calls, if any

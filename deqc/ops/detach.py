@@ -14,6 +14,7 @@ class Detach(Op):
     """y = x with dy/dx taken as 0."""
 
     name = "detach"
+    view = True
     unbatched = True
     summary = "The value as it is, as a constant for derivatives: no gradient passes through it."
     rows = False

@@ -18,6 +18,7 @@ class Repeated(Op):
     name = "repeated"
     summary = "A value without a batch, repeated for every sample of another."
     step = False
+    view = True
     rows = False
     repeats = True
 
@@ -48,6 +49,7 @@ class Expand(Op):
     """The value under the shape of another, repeated along axes of size 1; axes that it has not stand in front."""
 
     name = "expand"
+    view = True
     summary = (
         "The value repeated to the shape of another: along axes of size 1, and along axes in front that it has not."
     )

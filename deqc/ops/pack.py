@@ -17,6 +17,7 @@ class Unpack(Op):
     """The value of one scale out of the packed state."""
 
     name = "unpack"
+    view = True
     summary = "The value of one scale out of the packed state."
     step = False
 

@@ -16,6 +16,7 @@ class Slice(Op):
     """The entries start to stop (exclusive) of one axis."""
 
     name = "slice"
+    view = True
     summary = "The entries from start to stop (exclusive) along one axis."
     fields = (
         Field("dim", Kind.INT, "The axis of one sample; -1 is the last.", default=-1),

@@ -12,6 +12,7 @@ from deqc.types import Type
 class View(Op):
     """The same numbers under another shape."""
 
+    view = True
     rows = False
 
     def flops(self, attributes: Attributes, types: Sequence[Type], result: Type) -> int:

@@ -123,7 +123,7 @@ class Hopfield(nn.Module):
     def weights(self, x: Tensor) -> Weights:
         """What f reads besides z: made once a solve, differentiable in the parameters and the inputs."""
         _checked("x", x, 6)
-        return Weights(self.params.patterns_seen, self.params.patterns_seen.mT, self.params.pull.view(1), x)
+        return Weights(self.params.patterns_seen, self.params.patterns_seen.mT.clone(), self.params.pull.view(1), x)
 
     def forward(self, x: Tensor, *, z0: State | None = None, depth: int | None = None) -> State:
         """The state at the equilibrium.

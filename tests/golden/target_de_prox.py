@@ -133,7 +133,7 @@ class DeProx(nn.Module):
     def weights(self, y: Tensor, A: Tensor) -> Weights:
         """What f reads besides z: made once a solve, differentiable in the parameters and the inputs."""
         _match(("y", y, "float", ("B", 128)), ("A", A, "float", (128, 784)))
-        return Weights(A, -1.0 * y, A.mT, self.params.step.view(1), _parameters(self.denoiser))
+        return Weights(A, -1.0 * y, A.mT.clone(), self.params.step.view(1), _parameters(self.denoiser))
 
     def forward(self, y: Tensor, A: Tensor, *, z0: State | None = None, depth: int | None = None) -> State:
         """The state at the equilibrium.
