@@ -14,9 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from deqc.solvers import SOLVERS, Iteration
+from deqc.solvers import SOLVERS
 from tests.solvers.linear import FAMILIES, linear
 from tests.solvers.modules import module
+from tests.solvers.rows import METHODS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/how-to/solvers.md"
 SIZES = (8, 128)
@@ -48,7 +49,7 @@ def measured(method: str, family: str, size: int) -> str:
 
 def table(size: int) -> str:
     """One row a solver, one column a spectrum."""
-    methods = [name for name, one in SOLVERS.items() if isinstance(one, Iteration) and (size < 64 or name not in DEAR)]
+    methods = [name for name in METHODS if size < 64 or name not in DEAR]
     lines = [["", *(family.replace("_", " ") for family in FAMILIES)], ["---"] * (len(FAMILIES) + 1)]
     for name in methods:
         lines.append([f"`{name}`", *(measured(name, family, size) for family in FAMILIES)])

@@ -7,7 +7,8 @@ from dataclasses import replace
 from deqc.diagnostics import Problems, Span
 from deqc.ir.graph import Program
 from deqc.masked import check_mask
-from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Iteration, Linear
+from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Description, Iteration, Linear
+from deqc.solvers.torchdiffeq import Integrator
 from deqc.spec.methods import resolved
 from deqc.spec.model import Adjoint, Method, Solver, Spec
 from deqc.types import named
@@ -35,8 +36,23 @@ def choose(spec: Spec, program: Program, problems: Problems) -> tuple[Solver, Ad
         _check_size(solver.method, "anderson", program, spec.sections.get("solver"), problems)
     if adjoint.linear_solver is not None and adjoint.linear_solver.name == "lu":
         _check_size(adjoint.linear_solver, "gmres", program, spec.sections.get("adjoint"), problems)
+    _check_differentiable(iteration, adjoint, spec.sections.get("adjoint"), problems)
     _check_symmetry(adjoint, spec.sections.get("adjoint"), problems)
     return solver, adjoint
+
+
+def _check_differentiable(iteration: Description, adjoint: Adjoint, section: Span | None, problems: Problems) -> None:
+    """A diagnostic where autograd is to go through the steps of a solver that it does not see."""
+    place = adjoint.method.span or section
+    if adjoint.method.name != "unroll" or place is None:
+        return
+    if isinstance(iteration, Integrator) and not iteration.differentiable:
+        problems.add(
+            "E083",
+            place,
+            f"unroll differentiates every step of the solver, and autograd sees none of {iteration.name}",
+            hint="use implicit, or another solver",
+        )
 
 
 def _check_symmetry(adjoint: Adjoint, section: Span | None, problems: Problems) -> None:

@@ -70,6 +70,7 @@ CODES: Final[dict[str, str]] = {
     "E080": "an option belongs to another method",
     "E081": "a method needs a matrix that is too large for this state",
     "E082": "a method needs what is not known of this f",
+    "E083": "an adjoint does not go with the solver",
     "E090": "the model is too large",
     "E091": "a module on disk is not what its spec says",
     "E092": "the configuration is no TOML",

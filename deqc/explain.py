@@ -202,6 +202,11 @@ def _notes(compilation: Compilation) -> Iterator[str]:
         if node.type.sparse:
             name = node.attributes["name"]
             yield f"{name} is sparse: it gets no gradient, and torch.compile and torch.export refuse it"
+    iteration = compilation.plan.solver.iteration
+    if iteration.eager:
+        yield f"torch.compile(fullgraph=True), torch.export and vmap refuse {iteration.name}: {iteration.eager}"
+        if iteration.note:
+            yield iteration.note
     if adjoint.linear_solver is not None and not compilation.plan.adjoint.exact:
         name = adjoint.linear_solver.name
         yield f"linear solver {name}: {LINEAR_SOLVERS[name].summary} A backward solve that ends there is no failure"

@@ -315,4 +315,4 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
 
 def planned(place: str, name: str) -> bool:
     """Whether the language defines this name at this place, though deqc does not offer it yet."""
-    return name in PLANNED[place] or (place == "solver" and name.startswith("torchdiffeq."))
+    return name in PLANNED[place]

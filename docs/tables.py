@@ -230,6 +230,23 @@ def _methods(table: dict[str, solvers.Description]) -> str:
     return "\n".join(parts)
 
 
+def compiled() -> str:
+    """What torch.compile makes of every method."""
+    rows = []
+    for section, table in (
+        ("solver", solvers.SOLVERS),
+        ("adjoint", solvers.ADJOINTS),
+        ("linear_solver", solvers.LINEAR_SOLVERS),
+    ):
+        for one in table.values():
+            if one.name != "auto":
+                note = one.eager or (f"written out `{one.unrolled}` times" if one.unrolled else "")
+                forward = "" if section == "linear_solver" else "no" if one.eager else "yes"
+                backward = "" if one.name == "none" else "no" if one.eager else "yes"
+                rows.append((f"`{section}`", f"`{one.name}`", forward, backward, note))
+    return _table(("section", "method", "forward", "backward", ""), rows)
+
+
 def inits() -> str:
     """How weights start."""
     return _variants(INITS)
@@ -319,6 +336,7 @@ TABLES: dict[str, Callable[[], str]] = {
         solver_methods,
         adjoint_methods,
         linear_methods,
+        compiled,
         planned,
         inits,
         parametrizations,

@@ -18,6 +18,7 @@ IMPORTS = {
     "torch._functorch.config": None,
     "torch.nn.functional": None,
     "torch.nn.grad": None,
+    "torchdiffeq": {"odeint"},
     "collections.abc": {"Callable", "Sequence", "Iterator"},
     "dataclasses": {"dataclass", "field", "replace"},
     "typing": {"Any", "ClassVar", "NamedTuple", "TypeAlias", "cast", "Protocol", "Literal"},
@@ -31,7 +32,7 @@ BUILTINS = frozenset(
     """
     all any bool classmethod dict enumerate filter float getattr hasattr int isinstance len list map max min
     next object property range reversed set sorted staticmethod str sum super tuple zip
-    IndexError RuntimeError ValueError TypeError ArithmeticError NotImplementedError
+    IndexError RuntimeError ValueError TypeError ArithmeticError NotImplementedError ImportError AssertionError
     """.split()  # noqa: SIM905 - a table of words reads best as one
 )
 DECORATORS = frozenset({"staticmethod", "classmethod", "property", "dataclass"})

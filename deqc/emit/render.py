@@ -235,7 +235,8 @@ def iterated(solver: SolverPlan, derivative: Sequence[str], limits: Sequence[str
     """`return _iterate(…)` with the solver made from what it reads, its numbers and its tables, and with its limits."""
     tables = [f"z0.new_tensor({name})" for name in solver.iteration.tables]
     made = call(solver.iteration.class_name, *map(Text, [*derivative, *solver.arguments, *tables]))
-    return list(statement("return ", call("_iterate", Text("f"), Text("z0"), made, *map(Text, limits)), 4))
+    loop = "_iterate_eagerly" if solver.iteration.eager else "_iterate"
+    return list(statement("return ", call(loop, Text("f"), Text("z0"), made, *map(Text, limits)), 4))
 
 
 def constant_lines(plan: Plan) -> list[str]:

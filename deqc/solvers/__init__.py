@@ -31,6 +31,7 @@ from deqc.solvers.pseudo_transient import PSEUDO_TRANSIENT
 from deqc.solvers.reversible import REVERSIBLE
 from deqc.solvers.rock2 import ROCK2
 from deqc.solvers.runge_kutta import BS3, DOPRI5, EULER, HEUN, RK4, TSIT5
+from deqc.solvers.torchdiffeq import INTEGRATORS
 from deqc.solvers.trust_region import TRUST_REGION
 
 __all__ = ["ADJOINTS", "LINEAR_SOLVERS", "SOLVERS", "Description", "Iteration", "Linear"]
@@ -66,6 +67,7 @@ SOLVERS = _table(
     VCAB3,
     VCABM3,
     ROCK2,
+    *INTEGRATORS,
 )
 ADJOINTS = _table(IMPLICIT, JFB, PHANTOM, UNROLL, NONE)
 LINEAR_SOLVERS = _table(

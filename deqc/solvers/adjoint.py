@@ -52,6 +52,7 @@ PHANTOM = Description(
         ),
     ),
     max_steps=None,
+    unrolled="steps",
 )
 
 UNROLL = Description(
@@ -59,6 +60,7 @@ UNROLL = Description(
     "Ordinary backpropagation through every step of the solver: the derivative of what was computed, with memory that "
     "grows with the steps (Griewank & Walther 2008).",
     max_steps=None,
+    unrolled="max_steps",
 )
 
 NONE = Description(

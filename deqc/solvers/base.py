@@ -19,12 +19,16 @@ class Description:
     """A solver, an adjoint method or a linear solver: its name, what it does with the source, and its own options.
 
     `max_steps` is the method's default for the setting of that name; None where the method takes no such setting.
+    `unrolled` names the number by which its graph grows under torch.compile; without one it is a loop there. `eager`
+    says why torch.compile cannot take it at all; empty where it can.
     """
 
     name: str
     summary: str
     fields: tuple[Field, ...] = ()
     max_steps: int | None = 32
+    unrolled: str = ""
+    eager: str = ""
 
     @property
     def defaults(self) -> dict[str, object]:
@@ -69,6 +73,7 @@ class Iteration(Description):
     tables: tuple[str, ...] = ()  # of these, those that its class takes as tensors, behind its options
     chosen: Mapping[str, Mapping[str, Brought]] = field(default_factory=dict)  # by option and its choice
     template: str = ""  # of its class, where that is not called like the method
+    integrator: str = ""  # of torchdiffeq, where its class calls one
 
     @property
     def class_name(self) -> str:

@@ -27,12 +27,14 @@ GMRES = Linear(
     "gmres",
     "Minimal residual over a growing Krylov space, without restart: one product with J^T a step, and `max_steps` is "
     "also the size of the space (Saad & Schultz 1986).",
+    unrolled="max_steps",
 )
 
 BICGSTAB = Linear(
     "bicgstab",
     "Stabilised biconjugate gradients for each sample: two products with J^T a step, and memory for a handful of "
     "vectors, however many the steps are (van der Vorst 1992).",
+    unrolled="max_steps",
     products=2,
 )
 
@@ -40,6 +42,7 @@ CG = Linear(
     "cg",
     "Conjugate gradients for each sample: one product with J^T a step and three vectors, for a J that is symmetric "
     "with eigenvalues below 1, as of a gradient; it has to be said: `assume: symmetric` (Hestenes & Stiefel 1952).",
+    unrolled="max_steps",
     symmetric=True,
 )
 
@@ -48,6 +51,7 @@ NEUMANN = Linear(
     "The first `max_steps` terms of u = g + J^T g + (J^T)^2 g + ...: approximate by choice, and better with more terms "
     "where f is a contraction (Lorraine, Vicol & Duvenaud 2020).",
     max_steps=5,
+    unrolled="max_steps",
     exact=False,
 )
 

@@ -53,6 +53,7 @@ NEWTON_KRYLOV = Iteration(
     reads="jvp",
     ends=True,
     counts=True,
+    unrolled="linear_steps",
     helpers=("_gmres", "_restarted_gmres"),
     chosen={
         "forcing": {

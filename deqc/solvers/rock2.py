@@ -141,6 +141,7 @@ ROCK2 = Stabilised(
     title="the stabilised method ROCK2 on z' = f(z) - z",
     remedy="a smaller step_rtol, or tsit5",
     note="A sample whose steps in time shrink to nothing ends as stalled.",
+    unrolled="max_stages",
     template="rock2",
     tables=("COEFFICIENTS",),
     order=2,

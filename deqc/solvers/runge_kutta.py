@@ -52,7 +52,7 @@ _TSIT5 = {
 }
 _RK4 = {"STAGES": ((1 / 2,), (0.0, 1 / 2), (0.0, 0.0, 1.0), (1 / 6, 1 / 3, 1 / 3, 1 / 6))}
 
-_STEP_SIZE = Field(
+STEP_SIZE = Field(
     "step_size",
     Kind.NUMBER,
     "The step in time. Too large a one never comes to rest; 1 is a step of z' = -z all the way.",
@@ -64,7 +64,7 @@ _STEP_SIZE = Field(
 _FIXED = Flow(
     "",
     "",
-    (_STEP_SIZE,),
+    (STEP_SIZE,),
     template="fixed_step",
     helpers=("_stages", "_combined"),
     remedy="a smaller step_size, or tsit5",

@@ -63,7 +63,7 @@ CLASS_NAMES: Final = _words(
     ADJOINT_ATOL ADJOINT_RTOL ADJOINT_STEPS ATOL MAX_STEPS PHANTOM_DAMPING PHANTOM_STEPS RTOL
     Settings TRAINING EVALUATION
     Callable ClassVar DeepEquilibriumSolution Map NamedTuple Record Solution Status Test TypeAlias
-    dataclass enum jacobian jvp linearize math pullback vjp warnings
+    dataclass enum jacobian jvp linearize math odeint pullback vjp warnings
     all any bool bytes callable classmethod complex dict enumerate filter float frozenset getattr hasattr id isinstance
     issubclass iter len list map max min next object open print property repr reversed round set setattr slice sorted
     staticmethod str sum vars zip

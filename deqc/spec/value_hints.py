@@ -9,7 +9,8 @@ from typing import Final
 from deqc.fields import Field, Kind
 from deqc.ops import STEPS
 from deqc.settings import LANGUAGE
-from deqc.solvers import ADJOINTS, LINEAR_SOLVERS
+from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS
+from deqc.solvers.torchdiffeq import INTEGRATORS, PREFIX, RELEASE
 from deqc.spec import intended
 from deqc.spec.dimensions import LEFT_OUT
 from deqc.spec.names import did_you_mean
@@ -29,6 +30,8 @@ def value_hint(root: Mapping, path: Path, node: Node, message: str, choices: lis
     """The hint for the value at this path; `choices` are the words that may stand there."""
     if path == ("input",):
         return f"write a mapping of names to shapes: `{_inputs(node)}`"
+    if path in (("solver",), ("solver", "method")) and isinstance(node, Scalar) and node.text.startswith(PREFIX):
+        return _integrator(node.text)
     if path in (("adjoint",), ("adjoint", "method")) and _is_linear_solver(node):
         return _linear_solver(root, node)
     if path == ("encoder",) and not isinstance(node, Mapping):
@@ -63,6 +66,16 @@ _NAMED: Final = {
     "blocks": "{dense: [{linear: 64}, tanh]}",
     "params": "{out: null, bias: true}",
 }
+
+
+def _integrator(name: str) -> str:
+    """Of a method that torchdiffeq is said to have: deqc's own of that name, and those that it has."""
+    own, known = name.removeprefix(PREFIX), [one.name for one in INTEGRATORS]
+    near = did_you_mean(name, known)
+    there = f"torchdiffeq {RELEASE} has {', '.join(one.removeprefix(PREFIX) for one in known)}"
+    if own in SOLVERS:
+        return f"write `{own}`, which is deqc's own; {there}"
+    return f"did you mean '{near}'? {there}" if near else there
 
 
 def of_linear_solver(root: Mapping, path: Path) -> bool:

@@ -1,6 +1,6 @@
 """What each solver is expected to solve: one row for each, or more where options make another method of it.
 
-A solver of `deqc.solvers.SOLVERS` without a row fails `test_rows.py`.
+A solver of `METHODS` without a row fails `test_rows.py`. The integrators of torchdiffeq are in `test_torchdiffeq.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from deqc.solvers.trust_region import RADIUS
 from tests.solvers.modules import module
 
 ALL = "contractive near_one rotating expansive stiff"  # of tests.solvers.linear: a Newton-type method solves them all
+METHODS = tuple(name for name, one in SOLVERS.items() if isinstance(one, Iteration) and not one.integrator)
 FLOWS = "contractive near_one rotating stiff"  # those where z' = f(z) - z comes to rest
 
 

@@ -13,15 +13,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from deqc.solvers import SOLVERS, Iteration
+from tests.solvers.rows import METHODS
 from tests.solvers.seed_specs import BODY, KINDS, SIZE, build, inputs
 
 OF_THE_SEED = ("vcab3", "tsit5", "newton", "limited_memory_broyden")
-METHODS = [
-    pytest.param(name, marks=() if name in OF_THE_SEED else pytest.mark.slow)
-    for name, method in SOLVERS.items()
-    if isinstance(method, Iteration)
-]
+EACH = [pytest.param(name, marks=() if name in OF_THE_SEED else pytest.mark.slow) for name in METHODS]
 TIGHT = {"atol": 1e-9, "max_steps": 2000}
 
 
@@ -45,7 +41,7 @@ def gradients(solution: Any, model: torch.nn.Module, x: Tensor) -> list[Tensor]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("model", BODY)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EACH)
 def test_as_the_seed_tests_it(method: str, model: str, kind: str) -> None:
     """Weights of 1e-3 and single precision, settings by default."""
     module: Any = build(model, kind, {"method": method, "on_failure": "raise"}, 1e-3, torch.float32)
@@ -65,7 +61,7 @@ def test_as_the_seed_tests_it(method: str, model: str, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("model", BODY)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EACH)
 def test_with_weights_that_are_not_tiny(method: str, model: str, kind: str) -> None:
     """The solution and all gradients are those of two hundred steps of f with ordinary autograd."""
     solver = {"method": method, **TIGHT, "on_failure": "raise"}

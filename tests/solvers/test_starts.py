@@ -11,7 +11,8 @@ from torch import Tensor
 
 from deqc.compiler import compile_text
 from deqc.loading import import_source
-from deqc.solvers import ADJOINTS, SOLVERS
+from deqc.solvers import ADJOINTS
+from tests.solvers.rows import METHODS
 
 STARTS = {
     "zeros": "zeros",
@@ -36,7 +37,6 @@ solver: {{method: {method}, atol: 1e-10, max_steps: 2000, on_failure: ignore}}
 adjoint: {adjoint}
 """
 X = torch.linspace(-1, 1, 9, dtype=torch.float64).reshape(3, 3)
-METHODS = [name for name in SOLVERS if name != "auto"]
 
 
 def model(start: str, method: str, adjoint: object) -> Any:

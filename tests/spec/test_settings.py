@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deqc.fields import Field, Kind
-from deqc.settings import LINEAR, PLANNED, SECTIONS, SOLVER, TERMINATION, planned
+from deqc.settings import LINEAR, PLANNED, SECTIONS, SOLVER, TERMINATION
 from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description, Iteration
 from deqc.solvers.flow import Flow
 
@@ -82,8 +82,3 @@ def test_a_solver_and_that_of_the_adjoint_mean_the_same_by_a_constant() -> None:
         for solver in solvers:
             together = coefficients(linear) | coefficients(solver)
             assert len(dict(together)) == len(together), (linear.name, solver.name)
-
-
-def test_methods_of_torchdiffeq_are_planned() -> None:
-    assert planned("solver", "torchdiffeq.dopri8")
-    assert not planned("solver", "torchdiff")

@@ -193,7 +193,6 @@ def test_positions_with_scales() -> None:
     ("text", "name"),
     [
         (single("[tanh]", "solver: peaceman_rachford"), "peaceman_rachford"),
-        (single("[tanh]", "solver: {method: torchdiffeq.dopri8}"), "torchdiffeq.dopri8"),
         (single("[tanh]", "solver: {method: forward_backward, max_steps: 9}"), "forward_backward"),
         (single("[tanh]", "solver: {method: anderson, record: [6, 12]}"), "record"),
         (single("[tanh]", "adjoint: shine"), "shine"),
