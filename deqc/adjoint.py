@@ -2,18 +2,21 @@
 
 What the rules read besides u depends on z* alone (tanh′, normalised values): it is computed once, in `linearize`, and
 shared by all iterations of the adjoint's solver and by the final product. An op without a rule is left to torch.
+
+v ↦ (∂f/∂z)v is the transpose of the first: that one is linear in u, and the same rules take it the other way (Radul et
+al. 2023, "You only linearize once", go the opposite way round).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from deqc.ir.builder import Builder
-from deqc.ir.graph import Node, Program, body, depends, reachable
+from deqc.ir.graph import Node, Program, Scale, body, depends, reachable
 from deqc.ops import OPS
 from deqc.ops.base import Op
 from deqc.types import Type, UnknownSizeError
@@ -31,6 +34,8 @@ class Adjoint:
     rows: bool  # whether vjp takes a row axis
     cotangents: Mapping[Node, Node]  # of every value of f, by value
     autograd: tuple[str, ...]  # ops without a rule
+    v: Node  # a tangent of the state
+    jvp: Node | None  # the tangent of f; None where it was not asked for, or an op has no rule
 
 
 @dataclass
@@ -44,23 +49,21 @@ class _Part:
 
 
 class _Reverse:
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.builder = Builder(share=True)
-        self.builder.adopt(program.nodes)
-        self.u = self.builder.leaf("cotangent", Type((program.size,)), hint="u")
+    """Cotangents of what a value is made of, by the ops' rules; `scales` are those of the packed state."""
+
+    def __init__(self, builder: Builder, scales: Sequence[Scale]) -> None:
+        self.builder, self.scales_of_state = builder, scales
         self.full: dict[Node, list[Node]] = defaultdict(list)
         self.parts: dict[Node, list[_Part]] = defaultdict(list)  # from slices
         self.scales: dict[Node, list[_Part]] = defaultdict(list)  # of the packed state
         self.autograd: list[str] = []
 
-    def run(self) -> dict[Node, Node]:
-        """The cotangent of every node of f's body, of the state and of the boundary."""
-        self.full[self.program.f].append(self.u)
+    def run(self, root: Node, seed: Node, order: Sequence[Node], ends: Iterable[Node]) -> dict[Node, Node]:
+        """The cotangents of the nodes in between and of the ends, that of the root being `seed`."""
+        self.full[root].append(seed)
         found: dict[Node, Node] = {}
-        order = body(self.program)
         inside = frozenset(order)
-        for node in (*reversed(order), self.program.state, *self.program.boundary):
+        for node in (*reversed(order), *ends):
             g = self._total(node)
             if g is None:
                 continue
@@ -154,7 +157,7 @@ class _Reverse:
         some = next(iter(by_start.values()))
         values = [
             by_start.get(s.start) or self.builder.make("zeros", some, shape=s.shape, batched=True)
-            for s in self.program.scales
+            for s in self.scales_of_state
         ]
         if len(values) == 1 and values[0].type.rank == 1:
             return values[0]
@@ -165,24 +168,39 @@ def _view_of_state(node: Node, state: Node) -> bool:
     return node is state or (node.op == "unpack" and node.operands[0] is state)
 
 
-def adjoint(program: Program) -> Adjoint:
-    """The derivatives of f."""
-    reverse = _Reverse(program)
-    cotangents = reverse.run()
-    zero = reverse.builder.make("times", reverse.u, by=0.0)
-    vjp = cotangents.get(program.state, zero)
+def _transposed(builder: Builder, program: Program, u: Node, vjp: Node, v: Node) -> Node | None:
+    """V ↦ (∂f/∂z)v; None where an op has no rule."""
+    moving = depends(tuple(builder.nodes), u)
+    order = [node for node in reachable((vjp,), frozenset({u})) if node in moving]
+    reverse = _Reverse(builder, program.scales)
+    found = reverse.run(vjp, v, order, (u,))
+    return None if reverse.autograd else found.get(u)
+
+
+def adjoint(program: Program, products: bool = False) -> Adjoint:
+    """The derivatives of f; v ↦ (∂f/∂z)v only with `products`."""
+    builder = Builder(share=True)
+    builder.adopt(program.nodes)
+    u = builder.leaf("cotangent", Type((program.size,)), hint="u")
+    reverse = _Reverse(builder, program.scales)
+    cotangents = reverse.run(program.f, u, body(program), (program.state, *program.boundary))
+    vjp = cotangents.get(program.state) or builder.make("times", u, by=0.0)
     pullback = tuple(cotangents.get(node) for node in program.boundary)
-    nodes = tuple(reverse.builder.nodes)
-    moving = depends(nodes, reverse.u)
+    v = builder.leaf("tangent", Type((program.size,)), hint="v")
+    jvp = _transposed(builder, program, u, vjp, v) if products else None
+    nodes = tuple(builder.nodes)
+    moving = depends(nodes, u) | depends(nodes, v)
     boundary = frozenset(program.boundary)
     shared: dict[Node, None] = {}
     rows = True
     weighed = tuple(p for p in pullback if p is not None)
-    for roots, solving in (((vjp,), True), (weighed, False)):  # each node is met once, however many weights there are
-        for node in reachable(roots, frozenset({reverse.u}) | boundary):
+    of_vjp = frozenset(reachable((vjp,)))
+    solving_for = (vjp,) if jvp is None else (vjp, jvp)
+    for roots, solving in ((solving_for, True), (weighed, False)):  # a node is met once, however many weights there are
+        for node in reachable(roots, frozenset({u, v}) | boundary):
             if node not in moving:
                 continue
-            if solving:
+            if solving and node in of_vjp:
                 rows = rows and OPS[node.op].row_wise(node)
             for operand in node.operands:
                 if operand in moving or (operand in boundary and not (solving and operand.type.batched)):
@@ -195,7 +213,7 @@ def adjoint(program: Program) -> Adjoint:
     rows = rows and all(node.type.batched for node in shared)
     order = {node: k for k, node in enumerate(nodes)}
     return Adjoint(
-        u=reverse.u,
+        u=u,
         nodes=nodes,
         vjp=vjp,
         pullback=pullback,
@@ -203,4 +221,6 @@ def adjoint(program: Program) -> Adjoint:
         rows=rows,
         cotangents=cotangents,
         autograd=tuple(dict.fromkeys(reverse.autograd)),
+        v=v,
+        jvp=jvp,
     )

@@ -90,7 +90,7 @@ def compile_text(
     used = adjoint.method.name == "implicit" or bool(solving.iteration.reads)
     # to a module of the user's only torch knows the derivative: one graph of the whole of f then serves best
     own = ADJOINT not in disable and not called_modules(program)
-    derivatives = differentiate(program) if used and own else None
+    derivatives = differentiate(program, products=solving.iteration.reads == "jvp") if used and own else None
     identity = Identity(__version__, spec.name, sha256(spec), tuple(spec.modules), settings_text(constants))
     flat = plan(identity, lowered, program, derivatives, solving, adjoint_plan(adjoint))
     source = render(flat)

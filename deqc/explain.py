@@ -144,6 +144,8 @@ def _methods(compilation: Compilation) -> Iterator[tuple[str, ...]]:
         yield "derivatives of f", "by torch's autograd: neither the solver nor the adjoint needs more"
     elif derivatives.autograd:
         yield "derivatives of f", f"generated, but {', '.join(derivatives.autograd)} by torch's autograd (no rule)"
+        if plan.solver.iteration.reads == "jvp" and derivatives.jvp is None:
+            yield "", f"the solver's products by torch.func: {', '.join(derivatives.autograd)} has no rule"
     else:
         yield "derivatives of f", "generated, every op by its rule"
     dense = f"with the Jacobian of each sample where its state has at most {DENSE} numbers, else by products alone"

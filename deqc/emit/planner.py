@@ -182,9 +182,15 @@ class _Planner:
         known = {self.program.state: Text("z"), **self._weights_given()} if given is None else given
         return self._finished(self._block(roots, known, wishes), result)
 
-    def _block(self, roots: tuple[Node, ...], known: dict[Node, Code], wishes: dict[Node, str] | None = None) -> Block:
+    def _block(
+        self,
+        roots: tuple[Node, ...],
+        known: dict[Node, Code],
+        wishes: dict[Node, str] | None = None,
+        reserved: frozenset[str] = IN_FUNCTIONS,
+    ) -> Block:
         sources = self._weights_given() if self.dimensions else {}
-        return Block(roots, known, IN_FUNCTIONS, 4, wishes=wishes, dimensions=self.dimensions, sources=sources)
+        return Block(roots, known, reserved, 4, wishes=wishes, dimensions=self.dimensions, sources=sources)
 
     def _finished(self, block: Block, result: Callable[[Block], Code]) -> Lines:
         lines = block.returned(result(block))
@@ -228,7 +234,15 @@ class _Planner:
             vjp=vjp,
             pullback=pullback,
             rows=adjoint.rows,
+            jvp=self._products(adjoint, {**weights, **at}),
         )
+
+    def _products(self, adjoint: Adjoint, given: dict[Node, Code]) -> Lines:
+        root = adjoint.jvp
+        if root is None:
+            return ()
+        known: dict[Node, Code] = {adjoint.v: Text("v"), **given}
+        return self._finished(self._block((root,), known, reserved=IN_FUNCTIONS | {"v"}), lambda b: b.code(root))
 
     # bodies of methods: encode, weights, _initial, _head
 

@@ -1,6 +1,6 @@
 """The graph: nodes in order, each with its operands, constants, type and the place of the spec it came from.
 
-leaf    ::= input(name) | parameter(layer, name) | parameters(module) | state | solution | cotangent
+leaf    ::= input(name) | parameter(layer, name) | parameters(module) | state | solution | cotangent | tangent
 node    ::= op(node …; constants) : type            op one of `deqc.ops.OPS`
 program ::= nodes, in an order in which operands stand first; among them
             f         the packed next state, a function of `state` and of the boundary
@@ -18,7 +18,7 @@ from typing import Any
 from deqc.diagnostics import Span
 from deqc.types import Type
 
-LEAVES = frozenset({"input", "parameter", "parameters", "state", "solution", "cotangent"})
+LEAVES = frozenset({"input", "parameter", "parameters", "state", "solution", "cotangent", "tangent"})
 
 
 @dataclass(frozen=True, eq=False)

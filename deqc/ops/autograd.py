@@ -15,6 +15,7 @@ class Autograd(Op):
     step = False
     rows = False
     repeats = True
+    has_rule = False
     function = "_pull"
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:

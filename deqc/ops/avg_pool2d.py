@@ -30,6 +30,10 @@ class AvgPool2dPull(Op):
         factor = float(kh) if kh == kw else (float(kh), float(kw))
         return product(literal(1 / (kh * kw)), call("F.interpolate", operands[0], scale_factor=factor))
 
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """The means."""
+        return (make("avg_pool2d", g, kernel=node.attributes["kernel"], stride=None, padding=0),)
+
 
 class AvgPool2d(Pooling):
     """The mean of each window of an image."""

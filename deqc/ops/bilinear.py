@@ -36,6 +36,12 @@ class BilinearPull(Op):
         """`torch.einsum("…", g, w, b)`."""
         return call("torch.einsum", self.subscripts, *operands)
 
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """The contraction with g in the place of this factor; W and the other are fixed."""
+        pulled, w, other = node.operands
+        factors = (g, other) if self.axis == 1 else (other, g)
+        return [reduced(make, make("bilinear", *factors, w), pulled.type), None, None]
+
 
 class BilinearWeight(Op):
     """The cotangent of W: g, a and b, contracted over the batch."""

@@ -44,6 +44,11 @@ class ConvTranspose2d(Convolutional):
         """Its padding of the result, too."""
         return "ConvTranspose2d", self._geometry(attributes)
 
+    def plain(self, attributes: Attributes) -> dict[str, Any]:
+        """As many rows and columns at the end as the result had."""
+        bare = self.sizes({**attributes, "output_padding": 0}, attributes["input"][1:])
+        return {"output_padding": tuple(n - m for n, m in zip(attributes["output"][1:], bare, strict=True))}
+
     def sizes(self, attributes: Attributes, sizes: Sequence[int]) -> list[int]:
         """As the convolution would have had them before."""
         names = ("kernel", "stride", "dilation", "output_padding")

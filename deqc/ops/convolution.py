@@ -115,6 +115,12 @@ class Convolved(Op):
             geometry = {**geometry, "output_padding": short(extra)}
         return call(f"F.conv_transpose{rank}d", *operands, **geometry)
 
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """The convolution of the op itself; the kernel is fixed."""
+        w = node.operands[1]
+        constants = {name: node.attributes[name] for name in (*_GEOMETRY, "kernel")}
+        return [make(self.of.name, g, w, **constants, **self.of.plain(node.attributes)), None]
+
 
 class Kernel(Op):
     """The cotangent of the kernel: the correlation of the values before and after."""
@@ -158,6 +164,10 @@ class Convolutional(Op):
 
     def constructor(self, attributes: Attributes) -> tuple[str, dict[str, Any]]:
         """The class of torch's layer, and its arguments beside channels, kernel and bias."""
+        raise NotImplementedError(self.name)
+
+    def plain(self, attributes: Attributes) -> dict[str, Any]:
+        """Its further constants where it is the transpose of `Convolved` with these."""
         raise NotImplementedError(self.name)
 
     def layer(self, attributes: Attributes, *types: Type) -> Layer | None:
@@ -249,6 +259,10 @@ class Convolution(Convolutional):
         default="zeros",
         choices=("zeros", "reflect", "replicate", "circular"),
     )
+
+    def plain(self, attributes: Attributes) -> dict[str, Any]:
+        """Zeros around the image."""
+        return {"padding_mode": "zeros"}
 
     def constructor(self, attributes: Attributes) -> tuple[str, dict[str, Any]]:
         """Its padding mode, too."""

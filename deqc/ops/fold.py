@@ -29,6 +29,10 @@ class Tile(Op):
         """`torch.cat([g, g, g], -1)`: takes a row axis, as `repeat` would not."""
         return call("torch.cat", Items(operands * attributes["parts"]), -1)
 
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """The sum of the copies."""
+        return (make("fold", g, parts=node.attributes["parts"]),)
+
     repeats = True
 
 

@@ -31,6 +31,10 @@ class Spread(Op):
         share = product(literal(1 / pixels), operands[0]) if known else divide(operands[0], literal(pixels))
         return method(Index(share, "..., None, None"), "expand", -1, -1, height, width)
 
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """The means."""
+        return (make("global_avg_pool", g),)
+
 
 class GlobalAvgPool(Op):
     """The mean of each channel: [C, H, W] becomes [C]."""

@@ -32,6 +32,10 @@ class LinearInput(Op):
         """`g @ w`."""
         return matmul(*operands)
 
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """W g; the weight is fixed."""
+        return [make("linear", g, node.operands[1]), None]
+
 
 class LinearWeight(Op):
     """The cotangent of W: gᵀ x, summed over the batch."""

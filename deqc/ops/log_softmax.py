@@ -26,6 +26,29 @@ class LogSoftmaxPull(Op):
         dim = tensor_dim(attributes["dim"] % result.rank, result)
         return subtract(g, product(call("torch.exp", y), method(g, "sum", dim, keepdim=Text("True"))))
 
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """The other way."""
+        return [make("log_softmax_push", g, node.operands[1], **node.attributes), None]
+
+
+class LogSoftmaxPush(Op):
+    """The tangent of y: v - Σ exp(y) v."""
+
+    name = "log_softmax_push"
+    summary = "v - Σ exp(y) v, the tangent of log_softmax."
+    step = False
+    repeats = True
+
+    def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
+        """One exponential, one sum."""
+        v, y = operands
+        dim = tensor_dim(attributes["dim"] % result.rank, result)
+        return subtract(v, method(product(call("torch.exp", y), v), "sum", dim, keepdim=Text("True")))
+
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """The other way."""
+        return [make("log_softmax_pull", g, node.operands[1], **node.attributes), None]
+
 
 class LogSoftmax(Op):
     """y = x - log Σ exp(x) along one axis."""
@@ -35,7 +58,7 @@ class LogSoftmax(Op):
     fields = (DIM,)
     principal = "dim"
     unbatched = True
-    companions = (LogSoftmaxPull(),)
+    companions = (LogSoftmaxPull(), LogSoftmaxPush())
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
         """Unchanged; the axis dim must be there."""

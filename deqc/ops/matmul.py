@@ -31,6 +31,20 @@ class MatmulMatrix(Op):
         """`torch.einsum("…", a, g)`."""
         return call("torch.einsum", attributes["subscripts"], *operands)
 
+    def rule(self, node: Value) -> bool:
+        """Of products sample by sample."""
+        return bool(node.type.batched and all(o.type.batched for o in node.operands))
+
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """The contraction of g with the other factor."""
+        a, b = node.operands
+        factors, result = node.attributes["subscripts"].split("->")
+        first, second = factors.split(",")
+        return [
+            make(self.name, g, b, subscripts=f"{result},{second}->{first}", shape=a.type.shape, batched=True),
+            make(self.name, a, g, subscripts=f"{first},{result}->{second}", shape=b.type.shape, batched=True),
+        ]
+
 
 class SparseMatmul(Op):
     """y = A x with a sparse matrix A that is the same for all samples, and has no cotangent."""

@@ -54,6 +54,11 @@ class Pull(Op):
         """A call of the module's own function of that name."""
         return call(f"_{self.norm.name}_pull", *operands, *self.norm.pull_arguments(attributes))
 
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """Itself: the Jacobian of the normalised value is symmetric."""
+        _, normed, scale = node.operands
+        return [make(self.name, g, normed, scale, **node.attributes), None, None]
+
 
 class Normalization(Op):
     """y = gain · (x - mean) · scale + shift."""

@@ -57,6 +57,11 @@ class NormalizePull(Op):
         along = method(product(g, y), "sum", dim, keepdim=Text("True"))
         return product(subtract(g, product(y, along)), scale)
 
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """Itself: the Jacobian is symmetric."""
+        _, y, scale = node.operands
+        return [make(self.name, g, y, scale, **node.attributes), None, None]
+
 
 class Normalize(Op):
     """y = x / |x| along one axis."""

@@ -69,6 +69,10 @@ class ByDistance(Op):
         """`_by_distance(g, distances)`."""
         return call("_by_distance", operands[0], result.shape[-1])
 
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """Forwards again."""
+        return (make("by_key", g, keys=node.operands[0].type.shape[-1]),)
+
 
 def _computation(name: str, text: str, example: object) -> Field:
     return Field(name, Kind.COMPUTATION, text, examples=(example,))

@@ -28,6 +28,10 @@ class SoftmaxPull(Op):
         dim = tensor_dim(attributes["dim"] % result.rank, result)
         return product(y, subtract(g, method(product(g, y), "sum", dim, keepdim=Text("True"))))
 
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """Itself: the Jacobian is symmetric."""
+        return [make(self.name, g, node.operands[1], **node.attributes), None]
+
 
 class Softmax(Op):
     """y = exp(x) / Σ exp(x) along one axis."""

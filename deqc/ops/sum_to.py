@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from deqc.ops.base import Attributes, Op
+from deqc.ops.base import Attributes, Make, Op, Value
 from deqc.ops.code import Code, method
 from deqc.types import Type
 
@@ -42,6 +43,22 @@ class SumTo(Op):
         dims = [i + lead for i in range(len(g)) if i != keep]
         dims = [0, *dims] if lead and not attributes["batched"] else dims
         return method(operands[0], "sum", _dims(dims)) if dims else operands[0]
+
+    def rule(self, node: Value) -> bool:
+        """Of sums for each sample."""
+        return node.type.batched
+
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """G repeated along what was summed."""
+        shape = node.operands[0].type.shape
+        if g.type.rank < len(shape):
+            ones = (1,) * (len(shape) - g.type.rank)
+            g = make(
+                "reshape",
+                g,
+                shape=(*g.type.shape, *ones) if node.attributes.get("channels") else (*ones, *g.type.shape),
+            )
+        return (g if g.type.shape == shape else make("expand", g, shape=shape),)
 
 
 def _dims(dims: list[int]) -> int | tuple[int, ...]:

@@ -29,6 +29,10 @@ class UpsamplePull(Op):
         """An average with divisor 1."""
         return call("F.avg_pool2d", operands[0], attributes["factor"], divisor_override=1)
 
+    def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
+        """Enlarged again."""
+        return (make("upsample", g, factor=node.attributes["factor"], mode="nearest"),)
+
 
 class Upsample(Op):
     """An image enlarged by a whole factor."""

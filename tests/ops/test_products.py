@@ -1,0 +1,68 @@
+"""Generated products v -> (df/dz) v: against torch, and against the transposed product."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch import Tensor
+
+from deqc.explain import explain
+from tests.ops import programs, table
+from tests.ops.compiled import PASSES, Compiled, build, gap
+from tests.ops.test_table import passes, rows
+from tests.ops.test_table import spec as with_one_op
+
+CLOSE = 1e-10
+FEW, MANY = range(40), range(40, 400)
+
+
+def with_products(text: str) -> str:
+    """The spec with a solver that reads products."""
+    assert "solver: picard" in text
+    return text.replace("solver: picard", "solver: newton_krylov")
+
+
+def compare(case: Compiled) -> None:
+    module, z, v, u = case.module, case.state(), case.state(5), case.state(6)
+    w = type(case.weights())(*(one.detach() for one in case.weights()))
+    product: Tensor = module.products(z, w)(v)
+    # transposed twice, since torch's forward mode does not take the group norm of an image
+    expected = torch.autograd.functional.jvp(lambda z: module.f(z, w), z, v)[1]
+    assert gap(product, expected) < CLOSE
+    assert gap((u * product).sum(1), (case.vjp(u, z, w) * v).sum(1)) < CLOSE
+
+
+@rows
+@passes
+def test_every_op(row: table.Row, disabled: frozenset[str]) -> None:
+    case = build(with_products(with_one_op(row)), disabled, scale=0.7)
+    derivatives = case.compilation.derivatives
+    assert derivatives is not None
+    assert (derivatives.jvp is None) == row.autograd
+    if row.autograd:  # then torch makes all of them
+        assert not hasattr(case.module, "products")
+        assert "solver's products by torch.func" in explain(case.compilation)
+    else:
+        compare(case)
+
+
+@pytest.mark.parametrize("seed", [*FEW, *(pytest.param(s, marks=pytest.mark.slow) for s in MANY)])
+def test_random_programs(seed: int) -> None:
+    text = json.loads(programs.spec(seed))
+    case = build(json.dumps({**text, "solver": "newton_krylov"}), PASSES if seed % 4 == 3 else (), scale=0.7)
+    if hasattr(case.module, "products"):
+        compare(case)
+    else:
+        assert case.compilation.derivatives is not None
+        assert case.compilation.derivatives.autograd
+
+
+def test_no_evaluation_is_inside_of_a_generated_product() -> None:
+    """Every call of f is one of a step or of the start; `products` evaluates it by `linearize`, once a step."""
+    case = build(with_products(with_one_op(table.ROWS[0])), scale=0.3)
+    _, record = case.module.equilibrium(case.state(), case.weights())
+    assert record.status.eq(0).all()
+    assert record.nfe.equal(record.steps + 1)
+    assert record.njvp.gt(record.steps).all()
