@@ -305,9 +305,15 @@ _METHODS: tuple[tuple[str, dict[str, Description], tuple[Any, ...], str], ...] =
 
 
 def settings() -> Iterator[tuple[str, Field, Context]]:
-    """Every setting, with every method that has it: its section, what it is, and a spec with a hole for it."""
+    """Every setting, with every method that has it: its section, what it is, and a spec with a hole for it.
+
+    Of torchdiffeq's integrators one stands for all that have the same options.
+    """
     for section, table, shared, text in _METHODS:
+        first = {tuple(own.name for own in one.fields): name for name, one in reversed(table.items())}
         for method, description in table.items():
+            if "." in method and first[tuple(own.name for own in description.fields)] != method:
+                continue
             own = description.fields if section != "solver.termination" else ()
             for one in (*shared, *own):
                 yield section, one, context(text.format(method, one.name))
