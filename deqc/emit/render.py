@@ -257,6 +257,11 @@ def solver_helpers(plan: Plan) -> frozenset[str]:
     return frozenset(helper for one in _brought(plan) for helper in one.helpers)
 
 
+def steps_may_be_refused(plan: Plan) -> bool:
+    """Whether a solver of the module refuses steps."""
+    return any(one.refuses for one in _brought(plan))
+
+
 def _brought(plan: Plan) -> list[Brought]:
     """What the solver and that of the adjoint bring into the module."""
     both = {one.name: max(one.training, one.evaluation, key=float) for one in plan.solver.settings if one.type == "int"}
@@ -339,6 +344,7 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         solver_title,
         constant_lines,
         solver_helpers,
+        steps_may_be_refused,
         solver_parts,
         adjoint_class,
         radius_constants,

@@ -59,5 +59,5 @@ ANDERSON = Iteration(
     title="Anderson acceleration",
     remedy="a smaller damping, or newton",
     helpers=("_dense_solve",),
-    chosen={"safeguard": {"True": Brought({"GROWTH": 2.0}, ("_dot",))}},
+    chosen={"safeguard": {"True": Brought({"GROWTH": 2.0}, ("_dot",), refuses=True)}},
 )

@@ -42,6 +42,7 @@ class Brought:
 
     constants: Mapping[str, object] = field(default_factory=dict)
     helpers: tuple[str, ...] = ()
+    refuses: bool = False  # whether some step may be refused: the sample stays where it is
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Iteration(Description):
     reads: Literal["", "jacobian", "jvp"] = ""  # derivative of f
     ends: bool = False  # whether it can tell that it gets no further
     counts: bool = False  # whether its steps say what they cost; else each is one evaluation of f
+    refuses: bool = False  # whether some step may be refused: the sample stays where it is
     helpers: tuple[str, ...] = ()  # functions of generated modules that its class calls
     constants: Mapping[str, object] = field(default_factory=dict)  # coefficients, written into the module
     tables: tuple[str, ...] = ()  # of these, those that its class takes as tensors, behind its options
@@ -92,12 +94,13 @@ class Iteration(Description):
 
     def brought(self, options: Mapping[str, str]) -> Brought:
         """All that goes into a module where the options are these."""
-        constants, helpers = dict(self.constants), self.helpers
+        constants, helpers, refuses = dict(self.constants), self.helpers, self.refuses
         for option, choices in self.chosen.items():
             more = choices.get(options[option], Brought())
             constants |= more.constants
             helpers += more.helpers
-        return Brought(constants, helpers)
+            refuses = refuses or more.refuses
+        return Brought(constants, helpers, refuses)
 
     def settled(self, options: Mapping[str, object], atol: float, rtol: float) -> Mapping[str, object]:
         """The options, where some follow from others and from the solver's tolerances."""

@@ -52,6 +52,7 @@ BROYDEN = Iteration(
     remedy="a larger alpha, or newton",
     note="A sample that has used up its RESETS, or whose step moves nothing, ends as stalled.",
     ends=True,
+    refuses=True,
     helpers=("_dot", "_times", "_judged", "_share"),
     constants=STEPS,
 )
@@ -75,6 +76,7 @@ LIMITED_MEMORY_BROYDEN = Iteration(
     remedy="a larger alpha or history, or anderson",
     note="A sample that has used up its RESETS, or whose step moves nothing, ends as stalled.",
     ends=True,
+    refuses=True,
     helpers=("_dot", "_dots", "_judged", "_share"),
     constants=STEPS,
 )

@@ -46,6 +46,7 @@ CASCADE = Cascade(
     note="Of a sample that no stage solves the best of their ends is returned.",
     reads="jacobian",
     ends=True,
+    refuses=True,
     counts=True,
     helpers=("_dense_solve", "_dogleg", "_dot", "_size", "_times"),
     constants=LEVENBERG_MARQUARDT.constants,

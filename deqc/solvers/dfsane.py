@@ -23,6 +23,7 @@ DFSANE = Iteration(
     remedy="limited_memory_broyden or newton",
     note="A step of the record is one try of the line search. A sample whose step moves nothing ends as stalled.",
     ends=True,
+    refuses=True,
     helpers=("_dot",),
     constants={
         "DECREASE": 1e-4,  # of |f(z) - z|^2, times the square of the factor of a step

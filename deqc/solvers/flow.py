@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deqc.fields import Field, Kind
 from deqc.solvers.base import Brought, Iteration, Part
@@ -56,6 +56,7 @@ class Controlled(Flow):
     """One whose steps follow the error that it estimates, which is of that order in the step."""
 
     ends: bool = True
+    refuses: bool = True
     order: int = 0
     error_power: float = 0.0
     past_power: float = 0.0
@@ -70,7 +71,8 @@ class Controlled(Flow):
         brought = super().brought(options)
         first = {"FIRST_STEP": _FIRST_STEP} if options["steady_state"] == "relaxed" else {"ORDER": self.order}
         powers = {"ERROR_POWER": self.error_power, "PAST_POWER": self.past_power}
-        return Brought({**brought.constants, **first, **powers, **_CONTROL}, (*brought.helpers, "_rms"))
+        constants = {**brought.constants, **first, **powers, **_CONTROL}
+        return replace(brought, constants=constants, helpers=(*brought.helpers, "_rms"))
 
     def settled(self, options: Mapping[str, object], atol: float, rtol: float) -> Mapping[str, object]:
         """The options with the tolerances that are meant where none are written."""

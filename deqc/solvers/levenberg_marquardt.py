@@ -22,6 +22,7 @@ LEVENBERG_MARQUARDT = Iteration(
     note="A sample in a minimum of |f(z) - z| that is no solution ends as stalled.",
     reads="jacobian",
     ends=True,
+    refuses=True,
     counts=True,
     helpers=("_dense_solve", "_dot", "_size", "_times"),
     constants={"DECREASE": 3.0, "INCREASE": 2.0, "LEAST_SCALE": 1e-8},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from deqc.fields import Field, Kind
@@ -110,7 +110,7 @@ class Stabilised(Controlled):
         brought = super().brought(options)
         most = int(options["max_stages"]) - 2
         rows = [(*FINISHES[degree - 1], *_row(degree, most)) for degree in range(1, most + 1)]
-        return Brought({"COEFFICIENTS": tuple(rows), **brought.constants}, brought.helpers)
+        return replace(brought, constants={"COEFFICIENTS": tuple(rows), **brought.constants})
 
 
 def _row(degree: int, most: int) -> tuple[float, ...]:

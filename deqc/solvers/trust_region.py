@@ -51,6 +51,7 @@ TRUST_REGION = Iteration(
     note="A sample whose region shrinks to nothing, in a minimum of |f(z) - z| that is no solution, ends as stalled.",
     reads="jacobian",
     ends=True,
+    refuses=True,
     counts=True,
     helpers=("_dense_solve", "_dogleg", "_dot", "_size", "_times"),
 )

@@ -509,6 +509,7 @@ class _Step(NamedTuple):
     z: Tensor
     fz: Tensor
     memory: tuple[Any, ...] = ()
+    taken: bool | Tensor = True  # samples that go there; the others stay, with the new memory
 
 
 class _Solver:
@@ -554,14 +555,16 @@ def _iterate(f: Map, z0: Tensor, solver: _Solver, test: Test, max_steps: int) ->
         at = _state(state)
         on = at.status < 0
         new = solver.step(f, at.z, at.fz, on, *at.memory)
-        norm, small = test(new.fz - new.z, new.fz)
+        taken = (~on | new.taken).unsqueeze(1)
+        z, fz = torch.where(taken, new.z, at.z), torch.where(taken, new.fz, at.fz)
+        norm, small = test(fz - z, fz)
         good = on & (norm < math.inf)
         move = good.unsqueeze(1)
         norm = torch.where(good, norm, at.norm)
         end = torch.where(small, 0, -1)
         return (
-            torch.where(move, new.z, at.z),
-            torch.where(move, new.fz, at.fz),
+            torch.where(move, z, at.z),
+            torch.where(move, fz, at.fz),
             norm,
             torch.fmin(at.best, norm),
             at.steps + on,
@@ -630,7 +633,6 @@ class _Anderson(_Solver):
         refused = (c != 0).any(1) & ~(_dot(after, after) <= GROWTH**2 * _dot(r, r))
         back = refused.unsqueeze(1)
         s, y = torch.where(back, 0.0, s), torch.where(back, 0.0, y)
-        new, image = torch.where(back, z, new), torch.where(back, fz, image)
         slot = (torch.arange(self.history, device=z.device) == k % self.history).view(1, -1, 1)
         if isinstance(k, Tensor):
             steps = torch.where(slot, s.unsqueeze(1), steps)
@@ -640,7 +642,7 @@ class _Anderson(_Solver):
             changes[:, k % self.history] = y
         row = changes @ y.unsqueeze(2)
         gram = torch.where(slot, row.mT, torch.where(slot.mT, row, gram))
-        return _Step(new, image, (steps, changes, gram, k + 1, refused))
+        return _Step(new, image, (steps, changes, gram, k + 1, refused), taken=~refused)
 
     def _combination(self, gram: Tensor, side: Tensor) -> Tensor:
         """(G + ridge D)^-1 times the side, solved with a diagonal of ones; 0 where there is no step or no solution."""

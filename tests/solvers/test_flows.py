@@ -68,13 +68,13 @@ class Walk:
         kept = self.memory[1:]
         while True:
             told = torch.full_like(START[:, 0], h)
-            new, self.fz, self.memory, *_ = self.solver.step(
-                pendulum, self.z, self.fz, torch.tensor([True, True]), told, *kept
-            )
-            kept = self.memory[1:]
-            moved, self.z = not torch.equal(new, self.z), new
-            if moved or not torch.equal(self.memory[0], told):
-                return moved
+            new = self.solver.step(pendulum, self.z, self.fz, torch.tensor([True, True]), told, *kept)
+            self.memory, kept = new.memory, new.memory[1:]
+            if new.taken.all():
+                self.z, self.fz = new.z, new.fz
+                return True
+            if not torch.equal(self.memory[0], told):
+                return False
 
 
 def integrate(method: str, steps: list[float]) -> Tensor:

@@ -204,3 +204,17 @@ def test_a_backward_solve_is_watched_by_its_own_tolerance() -> None:
     x, record = made._adjoint_solve(lambda x: 0.9 * x, b)
     assert record.status.tolist() == [0]
     torch.testing.assert_close(x, 10 * b, rtol=1e-7, atol=0)
+
+
+@pytest.mark.parametrize("mode", ["abs_norm_safe", "abs_norm_safe_best"])
+def test_refused_steps_are_no_short_steps(mode: str) -> None:
+    """Far from the root of arctan the region has to shrink 18 and 40 times before a step of NLsolve's kind fits.
+
+    No step that is taken is shorter than the tolerance, so that the first of them would be enough to give up.
+    """
+    f: Map = lambda z: z - torch.atan(z)  # noqa: E731
+    test = {"stalled_steps": 1}
+    _, record = solve(f, [[30.0], [300.0]], mode, "trust_region", radius="hei", atol=1e-6, trace=True, test=test)
+    repeated = (record.trace[:, 1:] == record.trace[:, :-1]).sum(1)
+    assert bool((repeated > 10).all()), "the method must refuse steps"
+    assert record.status.tolist() == [0, 0]
