@@ -196,6 +196,10 @@ def _notes(compilation: Compilation) -> Iterator[str]:
             "z* does not depend on where the solve starts: the layers of init learn only from a loss on solution.u0, "
             "e.g. the distance to solution.z_star"
         )
+    if solver.compaction:
+        also = {"batch": ", nor where all samples stop together"}.get(solver.coupling, "")
+        also = ", nor where autograd goes through all steps" if adjoint.method.name == "unroll" else also
+        yield f"compaction has no effect under torch.compile and the transforms of torch.func{also}"
     for name in names(i.type for i in compilation.lowered.inputs):
         places = [(i.attributes["name"], axes(i.type)) for i in compilation.lowered.inputs]
         found = " and ".join(f"{given}.shape[{axis[name]}]" for given, axis in places if name in axis)

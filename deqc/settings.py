@@ -71,6 +71,13 @@ SOLVER: Final = (
         "last.",
         default=False,
     ),
+    Field(
+        "compaction",
+        Kind.BOOL,
+        "Whether samples that have ended leave the batch, in eager mode, each time that half of it has: where f is dear "
+        "and some samples take far more steps than most.",
+        default=False,
+    ),
 )
 
 # Which of them may have other values in eval mode, beside the method's own numbers.

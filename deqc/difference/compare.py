@@ -152,6 +152,7 @@ def _solver(compilation: Compilation) -> dict[str, Any]:
         "coupling": solver.coupling,
         "on_failure": solver.on_failure,
         "trace": solver.trace,
+        "compaction": solver.compaction,
         **({} if solver.mask is None else {"mask": f"${solver.mask}"}),
         **({"eval": dict(solver.evaluation)} if solver.evaluation else {}),
     }

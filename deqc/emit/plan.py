@@ -109,6 +109,7 @@ class SolverPlan:
     watch: dict[str, str] = field(default_factory=dict)  # what a safe mode gives up on
     best: bool = False  # whether the best iterate is returned, not the last
     trace: bool = False
+    compaction: bool = False  # whether samples that have ended leave the batch
     settings: tuple[Setting, ...] = ()  # those that are others in eval mode
     mask: str = ""  # the input that says where the stop test looks
 
@@ -204,4 +205,5 @@ class Plan:
     plain: bool = True  # whether all inputs have a batch, real numbers, and sizes that are known
     real: bool = True  # whether all inputs are of real numbers
     masks: Lines = ()  # by scale, expressions of a method: where the stop test looks
+    sampled: tuple[str, ...] = ()  # weights of which every sample has its own
     fixed: int = 0  # weights without a gradient, the last ones

@@ -133,6 +133,7 @@ class _Planner:
             fixed=sum(not n.type.differentiable for n in self.boundary),
             images=any(len(s.shape) == 3 for s in program.scales),
             weights=tuple(Member(self.fields[n], _comment(n, self.fields[n])) for n in self.boundary),
+            sampled=tuple(self.fields[n] for n in self.boundary if n.type.batched),
             f=f,
             derivatives=derivatives,
             sections=sections,

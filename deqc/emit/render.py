@@ -157,6 +157,11 @@ def filled_sizes(dimensions: Iterable[str]) -> list[str]:
     return [f"filled={flat(Items(tuple(map(literal, dimensions)), '()'))}"] if dimensions else []
 
 
+def narrowed(names: Iterable[str]) -> list[str]:
+    """`x=self.whole.x[rows]` for every weight of which each sample has its own."""
+    return [f"{name}=self.whole.{name}[rows]" for name in names]
+
+
 def by_name(names: Iterable[str]) -> list[str]:
     """`x=x` for every argument."""
     return [f"{name}={name}" for name in names]
@@ -333,6 +338,7 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         described_inputs,
         filled_sizes,
         by_name,
+        narrowed,
         goal_text,
         solver_text,
         adjoint_text,

@@ -106,6 +106,7 @@ def document(spec: Spec) -> dict[str, Any]:
             "coupling": spec.solver.coupling,
             "on_failure": spec.solver.on_failure,
             **({"trace": True} if spec.solver.trace else {}),
+            **({"compaction": True} if spec.solver.compaction else {}),
             **({} if spec.solver.mask is None else {"mask": f"${spec.solver.mask}"}),
             **({"eval": dict(spec.solver.evaluation)} if spec.solver.evaluation else {}),
         },

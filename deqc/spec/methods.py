@@ -48,6 +48,7 @@ def solver(node: Node | None, problems: Problems) -> Solver | None:
         coupling=str(shared["coupling"]),
         on_failure=str(shared["on_failure"]),
         trace=bool(shared["trace"]),
+        compaction=bool(shared["compaction"]),
         watch=watch,
         mask=str(_scalar(written["mask"][0]))[1:] if "mask" in written else None,
         evaluation=evaluation,

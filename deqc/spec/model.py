@@ -183,6 +183,7 @@ class Solver:
     coupling: str
     on_failure: str
     trace: bool
+    compaction: bool  # whether samples that have ended leave the batch
     watch: Mapping[str, Number]  # what the safe modes give up on; empty for the others
     mask: str | None = None  # the input that says where the stop test looks
     evaluation: Mapping[str, Number | str | None] = field(default_factory=dict)  # what has another value in eval mode
