@@ -55,7 +55,7 @@ ROWS = (
     Row("broyden", ALL),
     Row("broyden", ALL, {"update": "bad"}),
     Row("limited_memory_broyden", ALL),
-    Row("klement", "contractive"),
+    Row("klement", "contractive near_one stiff"),
     Row("dfsane", "contractive near_one expansive stiff"),
     Row("newton", ALL, max_steps=300),
     Row("newton", ALL, {"line_search": "backtracking"}, max_steps=300),

@@ -42,7 +42,7 @@ def klement(g: Callable[[Vector], Vector], z: Vector, steps: int) -> Vector:
     j = numpy.full(len(z), 1.5)
     for _ in range(steps):
         s = -g(z) / j
-        j = (g(z + s) - g(z)) / s
+        j = j + (g(z + s) - g(z) - j * s) * s / (s @ s)
         z = z + s
     return z
 
