@@ -67,7 +67,8 @@ def main() -> None:
         with torch.no_grad():
             steps = plain.solve(x).original.steps
             before, after = (milliseconds(one, x, options.rounds) for one in (plain, compacted))
-        print(f"{method:10} steps {int(steps[1:].max())} and {int(steps[0])}: {before:.1f} ms, compacted {after:.1f} ms")
+        easy, hard = int(steps[1:].max()), int(steps[0])
+        print(f"{method:10} steps {easy} and {hard}: {before:.1f} ms, compacted {after:.1f} ms")
 
 
 if __name__ == "__main__":

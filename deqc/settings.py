@@ -74,8 +74,8 @@ SOLVER: Final = (
     Field(
         "compaction",
         Kind.BOOL,
-        "Whether samples that have ended leave the batch, in eager mode, each time that half of it has: where f is dear "
-        "and some samples take far more steps than most.",
+        "Whether samples that have ended leave the batch, in eager mode, each time that half of it has: for an f that "
+        "is dear, where some samples take far more steps than most.",
         default=False,
     ),
 )

@@ -100,7 +100,7 @@ main_layers: {main}
 solver: {{atol: 1.0e-8, max_steps: 300, {solver}}}
 adjoint: {adjoint}
 """
-CONV = "[{sum: [[{conv2d: {out: 4, kernel: 3, bias: false}}, {times: 0.5}], [$x, {conv2d: {out: 4, kernel: 3}}]]}, tanh]"
+CONV = "[{sum: [[{conv2d: {out: 4, kernel: 3}}, {times: 0.5}], [$x, {conv2d: {out: 4, kernel: 3}}]]}, tanh]"
 
 
 def model(solver: str, adjoint: str = "implicit", main: str = CONV, scale: str = "[4, 6, 6]", more: str = "") -> Any:

@@ -1,4 +1,4 @@
-"""Every solver on a model of three dense scales that read each other, as it comes from torch's own starts of weights."""
+"""Every solver on a model of three dense scales that read each other, started as torch starts its layers."""
 
 from __future__ import annotations
 
