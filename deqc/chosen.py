@@ -11,7 +11,7 @@ from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Iteration, Linear
 from deqc.spec.model import Adjoint, Solver
 
 
-def solver_plan(solver: Solver, adjoint: Adjoint) -> SolverPlan:
+def solver_plan(solver: Solver) -> SolverPlan:
     """The solver as the templates print it."""
     iteration = SOLVERS[solver.method.name]
     assert isinstance(iteration, Iteration)  # it is no `auto` any more
@@ -30,15 +30,10 @@ def solver_plan(solver: Solver, adjoint: Adjoint) -> SolverPlan:
         watch=texts(solver.watch),
         best=solver.best,
         trace=solver.trace,
-        compaction=compacts(solver, adjoint),
+        compaction=solver.compaction,
         settings=_settings(solver, iteration, options),
         mask=solver.mask or "",
     )
-
-
-def compacts(solver: Solver, adjoint: Adjoint) -> bool:
-    """Whether samples leave the batch: not where all end together, nor where autograd goes through the steps."""
-    return solver.compaction and solver.coupling == "sample" and adjoint.method.name != "unroll"
 
 
 def _settings(solver: Solver, iteration: Iteration, options: Mapping[str, object]) -> tuple[Setting, ...]:

@@ -86,7 +86,7 @@ def compile_text(
     problems.raise_errors()
     stages = [("lowering", lowered)]
     program = arranged(optimise(lowered, disable, lambda name, after: stages.append((name, after))))
-    solving = solver_plan(solver, adjoint)
+    solving = solver_plan(solver)
     used = adjoint.method.name == "implicit" or bool(solving.iteration.reads)
     # to a module of the user's only torch knows the derivative: one graph of the whole of f then serves best
     own = ADJOINT not in disable and not called_modules(program)

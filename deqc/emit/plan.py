@@ -207,3 +207,8 @@ class Plan:
     masks: Lines = ()  # by scale, expressions of a method: where the stop test looks
     sampled: tuple[str, ...] = ()  # weights of which every sample has its own
     fixed: int = 0  # weights without a gradient, the last ones
+
+    @property
+    def compacts(self) -> bool:
+        """Whether samples leave the batch: not where all end together, nor where autograd goes through the steps."""
+        return self.solver.compaction and self.solver.coupling == "sample" and self.adjoint.method != "unroll"

@@ -83,7 +83,8 @@ def test_it_turns_each_time_that_half_have_ended() -> None:
         rows.copy_(left) if len(left) == len(rows) else rows.resize_(len(left)).copy_(left)
 
     a = torch.tensor([[0.1], [0.9], [0.5], [0.1], [0.1], [0.7], [0.1], [0.1]], dtype=torch.float64)
-    rows, calls = torch.arange(8), []
+    rows = torch.arange(8)
+    calls: list[int] = []
     made = module("picard", atol=1e-9, max_steps=400, compaction=True)
     z, record = made.fixed_point(f, torch.zeros_like(a), narrow=narrow)
     torch.testing.assert_close(z, 1 / (1 - a), rtol=1e-6, atol=0)
