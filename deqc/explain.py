@@ -197,9 +197,12 @@ def _notes(compilation: Compilation) -> Iterator[str]:
             "e.g. the distance to solution.z_star"
         )
     if solver.compaction:
-        also = {"batch": ", nor where all samples stop together"}.get(solver.coupling, "")
-        also = ", nor where autograd goes through all steps" if adjoint.method.name == "unroll" else also
-        yield f"compaction has no effect under torch.compile and the transforms of torch.func{also}"
+        where = "under torch.compile and the transforms of torch.func"
+        if adjoint.method.name == "unroll":
+            where = "where autograd goes through all steps"
+        elif solver.coupling == "batch" or compilation.plan.solver.iteration.integrator:
+            where = "where samples share their steps or their end"
+        yield f"compaction has no effect {where}"
     for name in names(i.type for i in compilation.lowered.inputs):
         places = [(i.attributes["name"], axes(i.type)) for i in compilation.lowered.inputs]
         found = " and ".join(f"{given}.shape[{axis[name]}]" for given, axis in places if name in axis)

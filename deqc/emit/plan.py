@@ -210,5 +210,9 @@ class Plan:
 
     @property
     def compacts(self) -> bool:
-        """Whether samples leave the batch: not where all end together, nor where autograd goes through the steps."""
-        return self.solver.compaction and self.solver.coupling == "sample" and self.adjoint.method != "unroll"
+        """Whether samples leave the batch.
+
+        Not where they end together or share their steps, nor where autograd goes through these.
+        """
+        together = self.solver.coupling == "batch" or bool(self.solver.iteration.integrator)
+        return self.solver.compaction and not together and self.adjoint.method != "unroll"

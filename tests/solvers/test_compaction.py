@@ -159,17 +159,20 @@ def test_under_vmap_it_has_no_effect() -> None:
 @pytest.mark.parametrize(
     ("settings", "adjoint", "note"),
     [
-        ("compaction: true", "implicit", "torch.func"),
-        ("compaction: true, coupling: batch", "implicit", "all samples stop together"),
-        ("compaction: true", "unroll", "autograd goes through all steps"),
+        ("picard", "implicit", "torch.func"),
+        ("picard, coupling: batch", "implicit", "share"),
+        ("torchdiffeq.dopri5", "implicit", "share"),
+        ("picard", "unroll", "autograd goes through all steps"),
     ],
 )
 def test_where_it_has_no_effect_is_explained(settings: str, adjoint: str, note: str) -> None:
-    text = SPEC.format(solver=f"method: picard, {settings}", adjoint=adjoint, main=CONV, scale="[4, 6, 6]", more="")
+    text = SPEC.format(
+        solver=f"method: {settings}, compaction: true", adjoint=adjoint, main=CONV, scale="[4, 6, 6]", more=""
+    )
     compilation = compile_text(text, "conv.yaml")
     (told,) = (line for line in explain(compilation).splitlines() if "compaction" in line)
     assert note in told
-    assert ("narrow" in compilation.source) == (adjoint == "implicit" and "batch" not in settings)
+    assert ("narrow" in compilation.source) == (note == "torch.func")
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from deqc.compiler import compile_text
 from deqc.loading import import_source
-from deqc.solvers import SOLVERS
+from tests.solvers.rows import METHODS
 
 SPEC = """\
 deqc: 1
@@ -56,7 +56,7 @@ def test_it_contracts_but_hardly() -> None:
         assert least < radius < most
 
 
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("name", ["auto", *METHODS])
 def test_every_solver_gets_to_a_millionth_whatever_the_batch(name: str) -> None:
     x = inputs()
     one = model(f"{{method: {name}, atol: 1.0e-8, max_steps: {STEPS}, on_failure: raise}}", 0)
@@ -69,7 +69,7 @@ def test_every_solver_gets_to_a_millionth_whatever_the_batch(name: str) -> None:
             torch.testing.assert_close(one.pack(alone.z_star), one.pack(solution.z_star)[i : i + 1], rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("name", ["auto", *METHODS])
 def test_every_solver_gets_to_its_own_tolerance_by_default(name: str) -> None:
     one = model(f"{{method: {name}, on_failure: raise}}", 1)
     with torch.no_grad():
