@@ -305,7 +305,6 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
     "kind": _words("neural_ode"),
     "solver": _words(
         """
-        implicit_euler trbdf2 rosenbrock23
         forward_backward peaceman_rachford
         """
     ),

@@ -10,6 +10,7 @@ from deqc.solvers.broyden import BROYDEN, LIMITED_MEMORY_BROYDEN
 from deqc.solvers.cascade import CASCADE
 from deqc.solvers.dfsane import DFSANE
 from deqc.solvers.halley import HALLEY
+from deqc.solvers.implicit import IMPLICIT_EULER, ROSENBROCK23, TRBDF2
 from deqc.solvers.klement import KLEMENT
 from deqc.solvers.levenberg_marquardt import LEVENBERG_MARQUARDT
 from deqc.solvers.linear import (
@@ -67,6 +68,9 @@ SOLVERS = _table(
     VCAB3,
     VCABM3,
     ROCK2,
+    IMPLICIT_EULER,
+    TRBDF2,
+    ROSENBROCK23,
     *INTEGRATORS,
 )
 ADJOINTS = _table(IMPLICIT, JFB, PHANTOM, UNROLL, NONE)

@@ -76,4 +76,7 @@ ROWS = (
     Row("vcab3", FLOWS, max_steps=2000),
     Row("vcabm3", FLOWS),
     Row("rock2", FLOWS),
+    Row("implicit_euler", FLOWS),
+    Row("trbdf2", FLOWS),
+    Row("rosenbrock23", FLOWS),
 )

@@ -16,7 +16,8 @@ from tests.solvers.linear import Linear, linear
 from tests.solvers.modules import SPEC, module
 
 FIXED = ("euler", "heun", "rk4")
-CONTROLLED = ("bs3", "tsit5", "dopri5", "vcab3", "vcabm3", "rock2")
+EXPLICIT = ("bs3", "tsit5", "dopri5", "vcab3", "vcabm3", "rock2")
+CONTROLLED = (*EXPLICIT, "implicit_euler", "trbdf2", "rosenbrock23")
 ORDERS = {"euler": 1, "heun": 2, "rk4": 4, "bs3": 3, "tsit5": 5, "dopri5": 5, "vcab3": 3, "vcabm3": 3, "rock2": 2}
 Map = Callable[[Tensor], Tensor]
 
@@ -89,7 +90,7 @@ def integrate(method: str, steps: list[float]) -> Tensor:
     return walk.z
 
 
-@pytest.mark.parametrize(("method", "even"), [*((m, True) for m in ORDERS), *((m, False) for m in CONTROLLED)])
+@pytest.mark.parametrize(("method", "even"), [*((m, True) for m in ORDERS), *((m, False) for m in EXPLICIT)])
 def test_order(method: str, even: bool) -> None:
     """Halving the steps divides the error by 2^order."""
     exact, errors = reference(2.0), []
@@ -226,8 +227,9 @@ def test_relaxed_steps_come_to_rest(method: str, case: int, atol: float) -> None
     f, z0 = contraction((16, 64)[case], (0.5, 0.8)[case])
     record = module(method, atol=atol, on_failure="ignore").fixed_point(f, z0)[1]
     assert record.status.tolist() == [0] * 8
-    most = {"bs3": 40, "tsit5": 36, "dopri5": 32, "vcab3": 160, "vcabm3": 60, "rock2": 120}[method]
-    assert int(record.steps.max()) <= most * {1e-3: 0.5, 1e-6: 0.75, 1e-9: 1.0}[atol]
+    most = {"bs3": 40, "tsit5": 36, "dopri5": 32, "vcab3": 160, "vcabm3": 60, "rock2": 120}
+    most |= {"implicit_euler": 40, "trbdf2": 84, "rosenbrock23": 28}
+    assert int(record.steps.max()) <= most[method] * {1e-3: 0.5, 1e-6: 0.75, 1e-9: 1.0}[atol]
 
 
 @pytest.mark.parametrize("method", CONTROLLED)
@@ -273,6 +275,7 @@ def test_every_evaluation_is_counted(method: str, settings: dict[str, object]) -
         return
     assert calls == int(record.nfe.max())
     a_step = {"heun": 2, "rk4": 4, "bs3": 3, "tsit5": 6, "dopri5": 6, "vcabm3": 2}.get(method, 1)
+    a_step = {"implicit_euler": 2, "trbdf2": 2, "rosenbrock23": 3}.get(method, a_step)  # with torch's for products
     assert torch.equal(record.nfe, 1 + len(settings) + a_step * record.steps)
 
 
@@ -390,6 +393,9 @@ def test_steps_in_eval_mode(solver: str, alone: str) -> None:
         pytest.param("tsit5", ", coupling: batch", marks=pytest.mark.slow),
         pytest.param("rock2", ", max_stages: 5", marks=pytest.mark.slow),
         pytest.param("rk4", "", marks=pytest.mark.slow),
+        pytest.param("implicit_euler", ", steady_state: seed, rtol: 0.01", marks=pytest.mark.slow),
+        pytest.param("trbdf2", "", marks=pytest.mark.slow),
+        pytest.param("rosenbrock23", ", coupling: batch", marks=pytest.mark.slow),
     ],
 )
 def test_compiled(method: str, options: str) -> None:
