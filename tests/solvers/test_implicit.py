@@ -122,9 +122,8 @@ def test_steps_are_stable_on_the_whole_axis(method: str) -> None:
     """As the rational function that the method is on a linear equation, which vanishes at the end of the axis."""
     rates = -torch.logspace(-1, 6, 8, dtype=torch.float64)
     f = Linear(torch.diag_embed((1 + rates).unsqueeze(1)), torch.zeros(8, 1, dtype=torch.float64))
-    z = Walk(method, f, torch.ones(8, 1, dtype=torch.float64), lambda _: lambda v: (1 + rates).unsqueeze(1) * v).step(
-        0.5
-    )
+    walk = Walk(method, f.__call__, torch.ones_like(f.b), lambda _: lambda v: (1 + rates).unsqueeze(1) * v)
+    z = walk.step(0.5)
     expected = torch.from_numpy(factor(method, 0.5 * rates.numpy()))
     torch.testing.assert_close(z.squeeze(1), expected, rtol=1e-9, atol=1e-10)
     assert float(expected[-1].abs()) < 1e-4
@@ -198,7 +197,7 @@ def test_a_stage_that_newton_does_not_solve_makes_the_step_shorter(method: str) 
 def test_linear_systems_are_those_of_the_step() -> None:
     """d - c (J - I) d = b, for each sample's c, also a huge one."""
     f = stiff()
-    solver: Any = module("rosenbrock23")._Rosenbrock(products(f), 0.1, 0.0, 1e-12, 20, 20)
+    solver: Any = module("rosenbrock23")._Rosenbrock(products(f.__call__), 0.1, 0.0, 1e-12, 20, 20)
     c = torch.tensor([[1e-3], [2.0], [1e12]], dtype=torch.float64)
     on = torch.tensor([True, True, True])
     d, count = solver.solve(lambda v: (f.a @ v.unsqueeze(2)).squeeze(2), c, f.b, on)
