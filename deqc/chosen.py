@@ -1,14 +1,17 @@
-"""The solver and the adjoint that were chosen, as the templates print them."""
+"""The solver, the adjoint and the Jacobian loss that were chosen, as the templates print them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from deqc.emit.plan import AdjointPlan, Setting, SolverPlan
+from deqc.emit.plan import AdjointPlan, JacobianPlan, Setting, SolverPlan
 from deqc.ops.code import literal
 from deqc.settings import IN_EVALUATION
 from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Iteration, Linear
-from deqc.spec.model import Adjoint, Solver
+from deqc.spec.model import Adjoint, JacobianRegularization, Solver
+
+FIRST_DRAW = 2**31  # draws are numbered from here on: no place in a state has such a number
+GOLDEN = 0x9E3779B1  # 2^32 divided by the golden ratio: the sequences of different seeds begin far apart
 
 
 def solver_plan(solver: Solver) -> SolverPlan:
@@ -68,6 +71,19 @@ def adjoint_plan(adjoint: Adjoint) -> AdjointPlan:
         products=description.products if isinstance(description, Linear) else 1,
         exact=description.exact if isinstance(description, Linear) else True,
         **shared,
+    )
+
+
+def jacobian_plan(regularization: JacobianRegularization) -> JacobianPlan:
+    """The Jacobian loss as the templates print it."""
+    return JacobianPlan(
+        quantity=regularization.quantity.name,
+        options=texts(regularization.quantity.options),
+        mode=regularization.mode,
+        samples=_number(regularization.samples),
+        distribution=regularization.distribution,
+        through_solution=regularization.through_solution,
+        first_draw=_number(FIRST_DRAW + regularization.seed * GOLDEN % FIRST_DRAW),
     )
 
 

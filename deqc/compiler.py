@@ -22,10 +22,10 @@ from dataclasses import dataclass, field
 from deqc.adjoint import Adjoint as Derivatives
 from deqc.adjoint import adjoint as differentiate
 from deqc.choose import choose
-from deqc.chosen import adjoint_plan, solver_plan
+from deqc.chosen import adjoint_plan, jacobian_plan, solver_plan
 from deqc.diagnostics import Diagnostic, Problems
 from deqc.emit.check import check_output
-from deqc.emit.plan import Plan
+from deqc.emit.plan import AdjointPlan, JacobianPlan, Plan, SolverPlan
 from deqc.emit.planner import Identity, plan
 from deqc.emit.render import render
 from deqc.front import NONE, read_spec
@@ -87,12 +87,15 @@ def compile_text(
     stages = [("lowering", lowered)]
     program = arranged(optimise(lowered, disable, lambda name, after: stages.append((name, after))))
     solving = solver_plan(solver)
-    used = adjoint.method.name == "implicit" or bool(solving.iteration.reads)
+    loss = jacobian_plan(spec.jacobian_regularization) if spec.jacobian_regularization is not None else None
+    differentiating = adjoint_plan(adjoint)
+    used = reads_derivatives(solving, differentiating, loss)
     # to a module of the user's only torch knows the derivative: one graph of the whole of f then serves best
     own = ADJOINT not in disable and not called_modules(program)
-    derivatives = differentiate(program, products=solving.iteration.reads == "jvp") if used and own else None
+    products = solving.iteration.reads == "jvp" or (loss is not None and loss.mode == "jvp")
+    derivatives = differentiate(program, products=products) if used and own else None
     identity = Identity(__version__, spec.name, sha256(spec), tuple(spec.modules), settings_text(constants))
-    flat = plan(identity, lowered, program, derivatives, solving, adjoint_plan(adjoint))
+    flat = plan(identity, lowered, program, derivatives, solving, differentiating, loss)
     source = render(flat)
     check_output(source)
     return Compilation(
@@ -107,6 +110,12 @@ def compile_text(
         stages=tuple(stages),
         warnings=problems.sorted(),
     )
+
+
+def reads_derivatives(solver: SolverPlan, adjoint: AdjointPlan, loss: JacobianPlan | None) -> bool:
+    """Whether the module has a use for derivatives of f beside those of torch's autograd."""
+    by_products = loss is not None and loss.mode != "finite_difference"
+    return adjoint.method == "implicit" or bool(solver.iteration.reads) or by_products
 
 
 def settings_text(constants: Mapping[str, Number]) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from math import prod
 
 from deqc.choose import DENSE
-from deqc.compiler import Compilation
+from deqc.compiler import Compilation, reads_derivatives
 from deqc.emit.naming import field_names, origin
-from deqc.emit.render import adjoint_text, solver_text
+from deqc.emit.render import adjoint_text, jacobian_text, solver_text
 from deqc.ir.graph import Node, Program, body, called_modules, is_buffer, reachable
 from deqc.ir.printer import show_program
 from deqc.ir.sizes import axes, names
@@ -132,20 +132,23 @@ def _methods(compilation: Compilation) -> Iterator[tuple[str, ...]]:
     linear = spec.adjoint.linear_solver
     chosen = " (linear solver chosen: auto)" if linear is not None and linear.name == "auto" else ""
     yield "adjoint", f"{adjoint_text(plan.adjoint)}{chosen}: {exactness(compilation)}"
+    if plan.jacobian_loss is not None:
+        yield "Jacobian loss", jacobian_text(plan.jacobian_loss)
     derivatives = compilation.derivatives
     called = called_modules(compilation.program)
     if called:
         modules = " and ".join(called)
         yield "derivatives of f", f"by torch.func: f calls {modules}, which deqc does not see into; a backward solve"
         yield "", "evaluates f once more, and keeps what torch needs for its products until it ends"
-    elif derivatives is None and (compilation.adjoint.method.name == "implicit" or plan.solver.iteration.reads):
+    elif derivatives is None and reads_derivatives(plan.solver, plan.adjoint, plan.jacobian_loss):
         yield "derivatives of f", "by torch.func: generated rules are switched off"
     elif derivatives is None:
-        yield "derivatives of f", "by torch's autograd: neither the solver nor the adjoint needs more"
+        yield "derivatives of f", "by torch's autograd: nothing needs more"
     elif derivatives.autograd:
         yield "derivatives of f", f"generated, but {', '.join(derivatives.autograd)} by torch's autograd (no rule)"
-        if plan.solver.iteration.reads == "jvp" and derivatives.jvp is None:
-            yield "", f"the solver's products by torch.func: {', '.join(derivatives.autograd)} has no rule"
+        by_products = plan.solver.iteration.reads == "jvp" or (plan.jacobian_loss and plan.jacobian_loss.mode == "jvp")
+        if by_products and derivatives.jvp is None:
+            yield "", f"products (df/dz) v by torch.func: {', '.join(derivatives.autograd)} has no rule"
     else:
         yield "derivatives of f", "generated, every op by its rule"
     dense = f"with the Jacobian of each sample where its state has at most {DENSE} numbers, else by products alone"
@@ -223,6 +226,11 @@ def _notes(compilation: Compilation) -> Iterator[str]:
         yield "df/dz is taken to be symmetric, because the spec says so: where it is not, cg gives a wrong gradient"
     if adjoint.method.name not in EXACT:
         yield f"adjoint {adjoint.method.name}: {ADJOINTS[adjoint.method.name].summary}"
+    loss = compilation.spec.jacobian_regularization
+    if loss is not None:
+        yield "the Jacobian loss is the field jacobian_loss of what solve returns: forward does not compute it"
+        if loss.through_solution and adjoint.method.name == "none":
+            yield "through_solution is not used: with the adjoint none the solution is a constant to every loss"
     for node in compilation.lowered.nodes:
         if node.op in ("sum", "mul"):
             for operand in node.operands:

@@ -175,6 +175,52 @@ LINEAR: Final = (
     ),
 )
 
+JACOBIAN: Final = (
+    Field(
+        "mode",
+        Kind.CHOICE,
+        "How products with J = df/dz at the solution are taken: J^T v by reverse mode (vjp), J v as the transpose of "
+        "that (jvp), or J v as (f(z + h v) - f(z - h v)) / 2h with h = eps^(1/3) (1 + |z|) / |v| for each sample "
+        "(finite_difference, as Knoll & Keyes 2004 choose h).",
+        default="vjp",
+        choices=("vjp", "jvp", "finite_difference"),
+    ),
+    Field(
+        "samples",
+        Kind.INT,
+        "How many random v are drawn for each sample of the batch; the loss is the mean over them.",
+        default=1,
+        minimum=1,
+        maximum=1000,
+        examples=(1, 2),
+    ),
+    Field(
+        "distribution",
+        Kind.CHOICE,
+        "How the entries of v are drawn: from a normal distribution of variance 1, or as signs with equal chances "
+        "(rademacher), of which estimates have less variance.",
+        default="normal",
+        choices=("normal", "rademacher"),
+    ),
+    Field(
+        "through_solution",
+        Kind.BOOL,
+        "Whether gradients of the loss also pass through the solution, by the adjoint; else the solution is a constant "
+        "to it.",
+        default=True,
+    ),
+    Field(
+        "seed",
+        Kind.INT,
+        "Which sequence of v is drawn: another v for every solve in training, the same one in eval mode. The random "
+        "numbers of torch stay as they are.",
+        default=0,
+        minimum=0,
+        maximum=2**31 - 1,
+        examples=(0, 1),
+    ),
+)
+
 
 @dataclass(frozen=True)
 class Section:
@@ -288,6 +334,12 @@ SECTIONS: Final = (
         ("implicit", {"method": "implicit", "linear_solver": "lu"}),
         "implicit",
     ),
+    Section(
+        "jacobian_regularization",
+        "What `jacobian_loss` of `solve` holds, a loss that keeps f contractive: a quantity of df/dz at the solution, "
+        "or its settings. Absent: None. The weight of the loss is the training loop's.",
+        ("frobenius", {"quantity": "frobenius", "samples": 2}),
+    ),
 )
 
 
@@ -301,7 +353,7 @@ def _words(text: str) -> frozenset[str]:
 
 # Names that the language defines and this version does not offer yet, by the place where they may be written.
 PLANNED: Final[dict[str, frozenset[str]]] = {
-    "section": _words("loss time jacobian_regularization"),
+    "section": _words("loss time"),
     "kind": _words("neural_ode"),
     "solver": _words(
         """

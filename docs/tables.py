@@ -271,6 +271,16 @@ def _variants(table: Mapping[str, Variant]) -> str:
     return _table(("name", "options", ""), rows)
 
 
+def jacobian_settings() -> str:
+    """The settings that the Jacobian loss takes whatever its quantity."""
+    return fields(settings.JACOBIAN)
+
+
+def jacobian_quantities() -> str:
+    """Every quantity with its own options."""
+    return _methods(solvers.QUANTITIES)
+
+
 def planned() -> str:
     """The names of the language that this version refuses."""
     rows = ((place, ", ".join(f"`{name}`" for name in sorted(names))) for place, names in settings.PLANNED.items())
@@ -336,6 +346,8 @@ TABLES: dict[str, Callable[[], str]] = {
         solver_methods,
         adjoint_methods,
         linear_methods,
+        jacobian_settings,
+        jacobian_quantities,
         compiled,
         planned,
         inits,

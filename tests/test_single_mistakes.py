@@ -67,7 +67,13 @@ def _inside(node: Node, entry: Entry, spec: str) -> Iterator[Mistake]:
             yield from _inside(item, entry, spec)
     else:
         op = STEPS.get(entry.name)
-        if op is not None or entry.name in ("solver", "adjoint", "linear_solver", "termination"):
+        if op is not None or entry.name in (
+            "solver",
+            "adjoint",
+            "jacobian_regularization",
+            "linear_solver",
+            "termination",
+        ):
             yield from _unknown_key(node, spec)
         for one in node:
             if one.name in STEPS and entry.name not in NAMED:

@@ -157,6 +157,19 @@ class AdjointPlan:
 
 
 @dataclass(frozen=True)
+class JacobianPlan:
+    """The loss that holds a quantity of df/dz down. Every number is a Python literal as text."""
+
+    quantity: str  # frobenius | trace | spectral_radius
+    options: dict[str, str]  # of the quantity: normalize | steps
+    mode: str  # vjp | jvp | finite_difference
+    samples: str
+    distribution: str  # normal | rademacher
+    through_solution: bool
+    first_draw: str  # of the sequence that the seed chooses
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that a generated module says."""
 
@@ -206,6 +219,7 @@ class Plan:
     real: bool = True  # whether all inputs are of real numbers
     masks: Lines = ()  # by scale, expressions of a method: where the stop test looks
     sampled: tuple[str, ...] = ()  # weights of which every sample has its own
+    jacobian_loss: JacobianPlan | None = None
     fixed: int = 0  # weights without a gradient, the last ones
 
     @property

@@ -17,6 +17,7 @@ from deqc.emit.plan import (
     AdjointPlan,
     Argument,
     Derivatives,
+    JacobianPlan,
     Lines,
     Locals,
     Member,
@@ -26,7 +27,7 @@ from deqc.emit.plan import (
     SectionPlan,
     SolverPlan,
 )
-from deqc.emit.render import adjoint_text, solver_text
+from deqc.emit.render import adjoint_text, jacobian_text, solver_text
 from deqc.emit.setup import helpers, iterations, partings, projections, starts, tensors_code
 from deqc.emit.sizes import statements
 from deqc.ir.graph import Node, Program, called_modules, is_buffer, reachable
@@ -64,9 +65,10 @@ def plan(
     adjoint: Adjoint | None,
     solver: SolverPlan,
     adjoint_plan: AdjointPlan,
+    jacobian_loss: JacobianPlan | None = None,
 ) -> Plan:
     """The plan; `source` is the program before optimisation, which still reads like the spec."""
-    return _Planner(identity, source, program, adjoint, solver, adjoint_plan).plan()
+    return _Planner(identity, source, program, adjoint, solver, adjoint_plan, jacobian_loss).plan()
 
 
 @dataclass
@@ -77,6 +79,7 @@ class _Planner:
     adjoint: Adjoint | None
     solver: SolverPlan
     adjoint_plan: AdjointPlan
+    jacobian_loss: JacobianPlan | None
     functions: set[str] = field(default_factory=set)
     names: dict[Node, str] = field(default_factory=dict)  # of values in linearize: f calls them the same
     texts: list[str] = field(default_factory=list)
@@ -159,6 +162,7 @@ class _Planner:
             autograd_rules="_pull" in self.functions,
             solver=self.solver,
             adjoint=self.adjoint_plan,
+            jacobian_loss=self.jacobian_loss,
         )
 
     def _operators(self) -> tuple[Operator, ...]:
@@ -368,6 +372,8 @@ class _Planner:
         lines = [*equation(self.source), "", *([line] if len(line) <= WIDTH else parts)]
         lines.append(f"Solver   {solver_text(self.solver)}")
         lines.append(f"Adjoint  {adjoint_text(self.adjoint_plan)}")
+        if self.jacobian_loss is not None:
+            lines.append(f"Jacobian loss  {jacobian_text(self.jacobian_loss)}")
         return tuple(lines)
 
 

@@ -14,7 +14,7 @@ import jinja2
 
 from deqc.emit.bytecode import TemplateCache
 from deqc.emit.layout import statement
-from deqc.emit.plan import AdjointPlan, Argument, Operator, Plan, ScalePlan, SolverPlan
+from deqc.emit.plan import AdjointPlan, Argument, JacobianPlan, Operator, Plan, ScalePlan, SolverPlan
 from deqc.ops.code import Code, Items, Text, call, flat, literal, stretch
 from deqc.resources import folder
 from deqc.solvers import Iteration
@@ -206,6 +206,21 @@ def adjoint_text(adjoint: AdjointPlan) -> str:
     return f"{adjoint.method} by {adjoint.linear_solver}, {goal}{limit}"
 
 
+def jacobian_symbol(loss: JacobianPlan) -> str:
+    """The quantity of df/dz that the Jacobian loss is the mean of, over the batch."""
+    symbol = {"frobenius": "|df/dz|_F^2", "trace": "tr(df/dz)", "spectral_radius": "spectral radius of df/dz"}
+    return symbol[loss.quantity] + (" / D" if loss.options.get("normalize") == "state" else "")
+
+
+def jacobian_text(loss: JacobianPlan) -> str:
+    """What the header, `extra_repr` and `deqc explain` say of the Jacobian loss."""
+    product = {"vjp": "J^T v", "jvp": "J v", "finite_difference": "differences"}[loss.mode]
+    drawn = f"{loss.samples} {loss.distribution} v a sample"
+    steps = f", {loss.options['steps']} steps" if "steps" in loss.options else ""
+    held = "" if loss.through_solution else ", z* held fixed"
+    return f"{jacobian_symbol(loss)} by {product}{steps}, {drawn}{held}"
+
+
 def solver_goal(solver: SolverPlan) -> str:
     """The goal of the solve as an f-string, for messages."""
     goal = goal_text(solver, brackets="{{{}}}")
@@ -342,6 +357,8 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         goal_text,
         solver_text,
         adjoint_text,
+        jacobian_symbol,
+        jacobian_text,
         solver_goal,
         solver_remedy,
         iterated,

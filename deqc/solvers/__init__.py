@@ -11,6 +11,7 @@ from deqc.solvers.cascade import CASCADE
 from deqc.solvers.dfsane import DFSANE
 from deqc.solvers.halley import HALLEY
 from deqc.solvers.implicit import IMPLICIT_EULER, ROSENBROCK23, TRBDF2
+from deqc.solvers.jacobian import FROBENIUS, SPECTRAL_RADIUS, TRACE
 from deqc.solvers.klement import KLEMENT
 from deqc.solvers.levenberg_marquardt import LEVENBERG_MARQUARDT
 from deqc.solvers.linear import (
@@ -35,7 +36,7 @@ from deqc.solvers.runge_kutta import BS3, DOPRI5, EULER, HEUN, RK4, TSIT5
 from deqc.solvers.torchdiffeq import INTEGRATORS
 from deqc.solvers.trust_region import TRUST_REGION
 
-__all__ = ["ADJOINTS", "LINEAR_SOLVERS", "SOLVERS", "Description", "Iteration", "Linear"]
+__all__ = ["ADJOINTS", "LINEAR_SOLVERS", "QUANTITIES", "SOLVERS", "Description", "Iteration", "Linear"]
 
 
 def _table(*methods: Description) -> dict[str, Description]:
@@ -86,3 +87,4 @@ LINEAR_SOLVERS = _table(
     LINEAR_BROYDEN,
     LINEAR_LIMITED_MEMORY_BROYDEN,
 )
+QUANTITIES = _table(FROBENIUS, TRACE, SPECTRAL_RADIUS)

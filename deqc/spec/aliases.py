@@ -16,6 +16,7 @@ _NAMES: Final = {
     "scale": "state",
     "head": "output outputs classifier decoder",
     "adjoint": "backward bsolver gradient",
+    "jacobian_regularization": "jacreg jacloss jacobianloss jacobianreg",
     # values
     "z": "zstar zhat state hidden",
     # settings
@@ -33,6 +34,7 @@ _NAMES: Final = {
     "atol": "tol tolerance abstol ftol eps feps",
     "rtol": "reltol",
     "max_steps": "maxiter maxiters maxiterations iterations niter numsteps nsteps fmaxiter fthres thres threshold",
+    "samples": "vecs vectors probes nsamples",
     "history": "m window memory mem",
     "ridge": "lam lambda regularization reg",
     "damping": "tau beta mixing relaxation lr stepsize",

@@ -19,7 +19,18 @@ from deqc.spec import methods, sections
 from deqc.spec.blocks import blocks, signatures
 from deqc.spec.dimensions import dimensions
 from deqc.spec.layers import BrokenError, Layers
-from deqc.spec.model import Adjoint, Block, Computation, Initial, Module, Number, Output, Solver, Spec
+from deqc.spec.model import (
+    Adjoint,
+    Block,
+    Computation,
+    Initial,
+    JacobianRegularization,
+    Module,
+    Number,
+    Output,
+    Solver,
+    Spec,
+)
 from deqc.spec.names import check_class_name
 from deqc.spec.placement import Placement
 from deqc.spec.positions import Positions
@@ -31,7 +42,7 @@ from deqc.spec.unread import unread_constants
 T = TypeVar("T")
 Encoder = tuple[tuple[str, Computation], ...]
 # The sections that lowering does not look at, with those that deqc does not offer yet.
-_APART = ("name", "description", "solver", "adjoint", "loss", "time", "jacobian_regularization")
+_APART = ("name", "description", "solver", "adjoint", "jacobian_regularization", "loss", "time")
 
 
 def build(root: Mapping, problems: Problems, given: Map[str, Number] = MappingProxyType({})) -> Spec | None:
@@ -59,7 +70,7 @@ def build(root: Mapping, problems: Problems, given: Map[str, Number] = MappingPr
     declared = blocks(root.get("blocks"), reader)
     encoder = sections.encoder(root.get("encoder"), reader)
     layers = _layers(root, reader)
-    solver, adjoint = _settings(root, problems)
+    solver, adjoint, regularization = _settings(root, problems)
     _check_names(root, reader, declared, own, encoder, layers)
     if not _lowerable(root, problems):
         return None
@@ -93,20 +104,21 @@ def build(root: Mapping, problems: Problems, given: Map[str, Number] = MappingPr
         head=layers.head,
         solver=solver,
         adjoint=adjoint,
+        jacobian_regularization=regularization,
         sections=spans,
         encoder_spans={entry.name: entry.key.span for entry in _entries(root, "encoder")},
         unread_constants=unread_constants(root),
     )
 
 
-def _settings(root: Mapping, problems: Problems) -> tuple[Solver, Adjoint]:
-    """How the model is solved and differentiated; the defaults where what is written is wrong."""
+def _settings(root: Mapping, problems: Problems) -> tuple[Solver, Adjoint, JacobianRegularization | None]:
+    """How the model is solved, differentiated and regularised; the defaults where what is written is wrong."""
     silent = Problems()
     solver = methods.solver(root.get("solver"), problems) or methods.solver(None, silent)
     assert solver is not None, "the defaults are right"
     adjoint = methods.adjoint(root.get("adjoint"), solver.rtol, problems) or methods.adjoint(None, solver.rtol, silent)
     assert adjoint is not None, "the defaults are right"
-    return solver, adjoint
+    return solver, adjoint, methods.jacobian_regularization(root.get("jacobian_regularization"), problems)
 
 
 def _lowerable(root: Mapping, problems: Problems) -> bool:

@@ -18,7 +18,7 @@ from deqc.fields import REQUIRED, Field, Kind, Variant
 from deqc.ops import STEPS
 from deqc.ops.module import ARGUMENTS
 from deqc.ops.weights import CONSTRAINTS, INITS, PARAMETRIZATIONS
-from deqc.settings import LANGUAGE
+from deqc.settings import JACOBIAN, LANGUAGE
 from deqc.spec.expressions import Expression
 from deqc.spec.folding import Known, folded
 from deqc.spec.model import (
@@ -29,6 +29,7 @@ from deqc.spec.model import (
     Computation,
     Initial,
     Input,
+    JacobianRegularization,
     Literal,
     Method,
     Output,
@@ -114,7 +115,16 @@ def document(spec: Spec) -> dict[str, Any]:
             **_method(spec.adjoint.method),
             "linear_solver": None if spec.adjoint.linear_solver is None else _method(spec.adjoint.linear_solver),
         },
+        **_regularization(spec.jacobian_regularization),
     }
+
+
+def _regularization(written: JacobianRegularization | None) -> dict[str, Any]:
+    """The section, with the quantity's own options side by side with the others; nothing where there is none."""
+    if written is None:
+        return {}
+    shared = {one.name: getattr(written, one.name) for one in JACOBIAN}
+    return {"jacobian_regularization": {"quantity": written.quantity.name, **shared, **written.quantity.options}}
 
 
 def _input(one: Input) -> list[Any]:

@@ -17,6 +17,7 @@ from deqc.spec.tree import Entry, Mapping, Scalar
 
 # Sizes that other libraries ask for and deqc infers.
 _INFERRED = frozenset({"in_features", "in_channels", "num_features", "num_channels", "normalized_shape"})
+_SETTINGS = frozenset({"solver", "adjoint", "jacobian_regularization"})
 _ACTIVATIONS = frozenset({"activation", "act", "nonlinearity", "act_fn"})
 
 
@@ -127,4 +128,4 @@ class Keys:
     def _word(self) -> str:
         if self.op is not None:
             return "field"
-        return "section" if self.path == () else "setting" if self.path[0] in ("solver", "adjoint") else "key"
+        return "section" if self.path == () else "setting" if self.path[0] in _SETTINGS else "key"

@@ -1,4 +1,4 @@
-"""The sections `solver` and `adjoint`: methods with all their options, defaults filled in."""
+"""`solver`, `adjoint` and `jacobian_regularization`: methods with all their options, defaults filled in."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TypeAlias
 
 from deqc.diagnostics import Problems, Span
 from deqc.fields import Field, Kind
-from deqc.settings import IN_EVALUATION, LINEAR, SOLVER, TERMINATION, WATCH
-from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description
+from deqc.settings import IN_EVALUATION, JACOBIAN, LINEAR, SOLVER, TERMINATION, WATCH
+from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, QUANTITIES, SOLVERS, Description
 from deqc.spec.bounds import alternatives, conform
-from deqc.spec.model import Adjoint, Method, Number, Solver
+from deqc.spec.model import Adjoint, JacobianRegularization, Method, Number, Solver
 from deqc.spec.places import covered
 from deqc.spec.tree import Mapping, Node, Scalar
 
@@ -101,6 +101,27 @@ def adjoint(node: Node | None, rtol: float, problems: Problems) -> Adjoint | Non
     return Adjoint(_as_method(description, own, written, node), linear)
 
 
+def jacobian_regularization(node: Node | None, problems: Problems) -> JacobianRegularization | None:
+    """The quantity of df/dz that a loss holds down; None where there is no such section, and after a diagnostic."""
+    written, quantity = _written(node, "quantity"), _method(node, "frobenius", "quantity")
+    description = QUANTITIES.get(quantity)
+    if node is None or description is None:
+        return None
+    shared = {one.name: one.default for one in JACOBIAN}
+    own = _own(written, description, {*shared, "quantity"}, QUANTITIES, "jacobian_regularization", problems, "quantity")
+    if problems.errors or own is None:
+        return None
+    shared |= {name: _scalar(value) for name, (value, _) in written.items() if name in shared}
+    return JacobianRegularization(
+        _as_method(description, own, written, node, "quantity"),
+        mode=str(shared["mode"]),
+        samples=int(_number(shared["samples"])),
+        distribution=str(shared["distribution"]),
+        through_solution=bool(shared["through_solution"]),
+        seed=int(_number(shared["seed"])),
+    )
+
+
 def resolved(method: Method, name: str, table: Map[str, Description]) -> Method:
     """What `auto` becomes: the method of that name with its defaults, and the settings written for `auto`."""
     description = table[name]
@@ -129,9 +150,9 @@ def _written(node: Node | None, principal: str = "method") -> dict[str, tuple[No
     return {} if node is None else {principal: (node, node.span)}
 
 
-def _method(node: Node | None, default: str) -> str:
-    written = _written(node)
-    return str(_scalar(written["method"][0])) if "method" in written else default
+def _method(node: Node | None, default: str, principal: str = "method") -> str:
+    written = _written(node, principal)
+    return str(_scalar(written[principal][0])) if principal in written else default
 
 
 def _own(
@@ -141,6 +162,7 @@ def _own(
     table: Map[str, Description],
     owner: str,
     problems: Problems,
+    principal: str = "method",
 ) -> dict[str, Value] | None:
     """The method's own options; an option of another method is refused. None after a diagnostic."""
     options, fields = _defaults(description), {one.name: one for one in description.fields}
@@ -160,7 +182,7 @@ def _own(
         all_owners = " and ".join(told)
         message = f"'{name}' is an option of {all_owners}, not of {description.name}"
         meant = str(_scalar(node)) if _scalar(node) in table else owners[0]
-        hint = f"remove it, or write `method: {meant}`"
+        hint = f"remove it, or write `{principal}: {meant}`"
         problems.add("E080", span, message, expected=f"options of {description.name}: {theirs}", hint=hint)
     return options if ok else None
 
@@ -170,10 +192,14 @@ def _defaults(description: Description) -> dict[str, Value]:
 
 
 def _as_method(
-    description: Description, options: Map[str, Value], written: Map[str, tuple[Node, Span]], node: Node | None
+    description: Description,
+    options: Map[str, Value],
+    written: Map[str, tuple[Node, Span]],
+    node: Node | None,
+    principal: str = "method",
 ) -> Method:
     spans = {name: value.span for name, (value, _) in written.items()}
-    method = spans.get("method", None if node is None else node.span)
+    method = spans.get(principal, None if node is None else node.span)
     return Method(description.name, options, method, frozenset(written), spans)
 
 

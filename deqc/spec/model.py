@@ -218,6 +218,18 @@ class Adjoint:
 
 
 @dataclass(frozen=True)
+class JacobianRegularization:
+    """The quantity of df/dz at the solution that `jacobian_loss` estimates, and how."""
+
+    quantity: Method
+    mode: str
+    samples: int
+    distribution: str
+    through_solution: bool
+    seed: int
+
+
+@dataclass(frozen=True)
 class Spec:
     """A whole program."""
 
@@ -239,6 +251,7 @@ class Spec:
     head: tuple[Output, ...]  # empty where the output is the state
     solver: Solver
     adjoint: Adjoint
+    jacobian_regularization: JacobianRegularization | None
     sections: Mapping[str, Span]  # the key of every section written
     encoder_spans: Mapping[str, Span]  # the name of every encoder value
     unread_constants: Mapping[str, Span]  # those that no expression reads

@@ -60,7 +60,8 @@ DIMENSION_NAMES: Final = _words("u w m at vjp linearize pullback jacobian")
 # What a generated module reads or defines beside its class: its class cannot be called so.
 CLASS_NAMES: Final = _words(
     """
-    ADJOINT_ATOL ADJOINT_RTOL ADJOINT_STEPS ATOL MAX_STEPS PHANTOM_DAMPING PHANTOM_STEPS RTOL
+    ADJOINT_ATOL ADJOINT_RTOL ADJOINT_STEPS ATOL JACOBIAN_SAMPLES JACOBIAN_STEPS MAX_STEPS
+    PHANTOM_DAMPING PHANTOM_STEPS RTOL
     Settings TRAINING EVALUATION
     Callable ClassVar DeepEquilibriumSolution Map NamedTuple Record Solution Status Test TypeAlias
     dataclass enum jacobian jvp linearize math odeint pullback vjp warnings

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from deqc.ops import STEPS
-from deqc.settings import LINEAR, SECTIONS, SOLVER
-from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS
+from deqc.settings import JACOBIAN, LINEAR, SECTIONS, SOLVER
+from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, QUANTITIES, SOLVERS
 from tests.editor.client import Editor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,6 +99,15 @@ TITLE = "deqc spec, language version 1"
                 {one.name for one in (*LINEAR, *method.fields)},
             )
             for name, method in LINEAR_SOLVERS.items()
+        ],
+        (f"{BODY}jacobian_regularization:\n  quantity: |\n", set(QUANTITIES)),
+        (f"{BODY}jacobian_regularization:\n  |\n", {one.name for one in JACOBIAN} | {"quantity", "normalize"}),
+        *[
+            (
+                f"{BODY}jacobian_regularization:\n  quantity: {name}\n  |\n",
+                {one.name for one in (*JACOBIAN, *quantity.fields)},
+            )
+            for name, quantity in QUANTITIES.items()
         ],
     ],
 )

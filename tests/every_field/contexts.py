@@ -19,8 +19,8 @@ from deqc.fields import Field
 from deqc.ops import STEPS
 from deqc.ops.base import HEAD, Op
 from deqc.ops.weights import WEIGHT_FIELDS
-from deqc.settings import IN_EVALUATION, LINEAR, SOLVER, TERMINATION, WATCH
-from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description
+from deqc.settings import IN_EVALUATION, JACOBIAN, LINEAR, SOLVER, TERMINATION, WATCH
+from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, QUANTITIES, SOLVERS, Description
 
 HOLE = "@"
 PLAIN = yaml.safe_load(
@@ -143,6 +143,8 @@ SECTIONS = {
     "adjoint.method": context("{adjoint: {method: '@'}}"),
     "adjoint.linear_solver": context("{adjoint: {assume: symmetric, linear_solver: '@'}}"),
     "adjoint.linear_solver.method": context("{adjoint: {assume: symmetric, linear_solver: {method: '@'}}}"),
+    "jacobian_regularization": context("{jacobian_regularization: '@'}"),
+    "jacobian_regularization.quantity": context("{jacobian_regularization: {quantity: '@'}}"),
 }
 
 
@@ -301,6 +303,7 @@ _METHODS: tuple[tuple[str, dict[str, Description], tuple[Any, ...], str], ...] =
         LINEAR,
         "{{adjoint: {{assume: symmetric, linear_solver: {{method: {}, {}: '@'}}}}}}",
     ),
+    ("jacobian_regularization", QUANTITIES, JACOBIAN, "{{jacobian_regularization: {{quantity: {}, {}: '@'}}}}"),
 )
 
 

@@ -58,11 +58,19 @@ def inputs(model: str, dtype: torch.dtype) -> Tensor:
 
 
 def build(
-    model: str, kind: str, solver: Mapping[str, object], scale: float, dtype: torch.dtype, adjoint: object = "implicit"
+    model: str,
+    kind: str,
+    solver: Mapping[str, object],
+    scale: float,
+    dtype: torch.dtype,
+    adjoint: object = "implicit",
+    regularization: object = None,
 ) -> nn.Module:
     """The module with weights from N(0, scale²), the same for each name of a weight."""
     init = {"deq": "zeros", "skipregdeq": "step", "skipdeq": CHAIN[model]}[kind]
-    made = _class(model, init, json.dumps(solver), json.dumps(adjoint))().to(dtype)
+    settings = {"solver": solver, "adjoint": adjoint, "jacobian_regularization": regularization}
+    written = {name: value for name, value in settings.items() if value is not None}
+    made = _class(model, init, json.dumps(written))().to(dtype)
     with torch.no_grad():
         for name, parameter in made.named_parameters():
             generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
@@ -71,6 +79,7 @@ def build(
 
 
 @functools.cache
-def _class(model: str, init: str, solver: str, adjoint: str) -> type[nn.Module]:
-    text = f"{HEAD}{BODY[model]}init: {init}\nsolver: {solver}\nadjoint: {adjoint}\n"
+def _class(model: str, init: str, settings: str) -> type[nn.Module]:
+    sections = "".join(f"{name}: {json.dumps(value)}\n" for name, value in json.loads(settings).items())
+    text = f"{HEAD}{BODY[model]}init: {init}\n{sections}"
     return import_model(compile_text(text, "seed.yaml"))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from deqc.fields import Field, Kind
-from deqc.settings import LINEAR, PLANNED, SECTIONS, SOLVER, TERMINATION
-from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description, Iteration
+from deqc.settings import JACOBIAN, LINEAR, PLANNED, SECTIONS, SOLVER, TERMINATION
+from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, QUANTITIES, SOLVERS, Description, Iteration
 from deqc.solvers.flow import Flow
 
-METHODS = [*SOLVERS.values(), *ADJOINTS.values(), *LINEAR_SOLVERS.values()]
-FIELDS = [*SOLVER, *TERMINATION, *LINEAR, *(one for method in METHODS for one in method.fields)]
+METHODS = [*SOLVERS.values(), *ADJOINTS.values(), *LINEAR_SOLVERS.values(), *QUANTITIES.values()]
+FIELDS = [*SOLVER, *TERMINATION, *LINEAR, *JACOBIAN, *(one for method in METHODS for one in method.fields)]
 
 
 def within(field: Field, value: object) -> bool:
@@ -58,6 +58,9 @@ def test_the_defaults_of_the_language() -> None:
         "type": "ii",
         "safeguard": True,
     }
+    own = {"mode": "vjp", "samples": 1, "distribution": "normal", "through_solution": True, "seed": 0}
+    assert {field.name: field.default for field in JACOBIAN} == own
+    assert [one.defaults for one in QUANTITIES.values()] == [{"normalize": "state"}] * 2 + [{"steps": 20}]
     assert SOLVERS["picard"].defaults == {"damping": 1.0}
 
 

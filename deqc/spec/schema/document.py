@@ -42,6 +42,8 @@ def _section(section: Section) -> Schema:
         return methods.solver(section.text)
     if section.name == "adjoint":
         return methods.adjoint(section.text)
+    if section.name == "jacobian_regularization":
+        return methods.jacobian_regularization(section.text, section.examples)
     return described(schema, section.text, section.default, section.examples)
 
 

@@ -1,4 +1,4 @@
-"""The sections `solver` and `adjoint` in the schema, from the tables of methods and the fields they share.
+"""The sections of settings in the schema, from the tables of methods and the fields they share.
 
 The options of all methods stand side by side; that an option belongs to the chosen method is checked by
 `deqc.spec.methods`. An editor offers those of the chosen method alone.
@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Final
 
 from deqc.fields import Field, Kind
-from deqc.settings import IN_EVALUATION, LINEAR, SOLVER, TERMINATION, WATCH
-from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description
+from deqc.settings import IN_EVALUATION, JACOBIAN, LINEAR, SOLVER, TERMINATION, WATCH
+from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, QUANTITIES, SOLVERS, Description
 from deqc.spec.schema.leaves import Schema, by_type, described, field, leaf, listed
 
 LISTED: Final = 8  # methods at most, that a message names one by one
@@ -63,8 +63,19 @@ def adjoint(text: str) -> Schema:
     return described(section, text, "implicit", ("implicit", {"method": "phantom", "steps": 3}))
 
 
+def jacobian_regularization(text: str, examples: tuple[object, ...]) -> Schema:
+    """The section `jacobian_regularization`."""
+    owner = "jacobian_regularization"
+    fields = {
+        "quantity": _method(owner, QUANTITIES, "frobenius", "quantity"),
+        **_fields(owner, JACOBIAN),
+        **_options(owner, QUANTITIES),
+    }
+    return described(_section(fields, _offered(owner, QUANTITIES), default="frobenius"), text, examples=examples)
+
+
 def _section(fields: Schema, offered: Mapping[str, Schema] = NOTHING, default: str | None = None) -> Schema:
-    """Settings by name, or the principal one: the method; `offered` are those that only one method has.
+    """Settings by name, or the principal one, the method; `offered` are those that not every method has.
 
     All are allowed here; the keyword `doNotSuggest` of the YAML language server, and the condition that offers them
     again, are for the editor alone.
@@ -72,17 +83,18 @@ def _section(fields: Schema, offered: Mapping[str, Schema] = NOTHING, default: s
     apart = {name for options in offered.values() for name in options}
     properties = {name: {**one, "doNotSuggest": True} if name in apart else one for name, one in fields.items()}
     settings: Schema = {"properties": properties, "additionalProperties": False}
-    return by_type("object", {**settings, **_conditions(offered, default)}, fields[next(iter(fields))])
+    principal = next(iter(fields))
+    return by_type("object", {**settings, **_conditions(principal, offered, default)}, fields[principal])
 
 
-def _conditions(offered: Mapping[str, Schema], default: str | None) -> Schema:
+def _conditions(principal: str, offered: Mapping[str, Schema], default: str | None) -> Schema:
     """For each method with options of its own: if it is the chosen one they are offered, else the next is asked."""
     chain: Schema = {}
     for method, options in reversed(list(offered.items())):
         if options:
-            written = {} if method == default else {"required": ["method"]}
+            written = {} if method == default else {"required": [principal]}
             chain = {
-                "if": {"properties": {"method": {"const": method}}, **written},
+                "if": {"properties": {principal: {"const": method}}, **written},
                 "then": {"properties": {name: _described_only(one) for name, one in options.items()}},
                 **({"else": chain} if chain else {}),
             }
@@ -99,10 +111,10 @@ def _offered(owner: str, table: Mapping[str, Description]) -> dict[str, Schema]:
     return {name: _fields(owner, one.fields) for name, one in table.items()}
 
 
-def _method(owner: str, table: Mapping[str, Description], default: str) -> Schema:
-    text = "The method. " + " ".join(f"`{one.name}`: {one.summary}" for one in table.values())
+def _method(owner: str, table: Mapping[str, Description], default: str, principal: str = "method") -> Schema:
+    text = f"The {principal}. " + " ".join(f"`{one.name}`: {one.summary}" for one in table.values())
     expected = listed(table) if len(table) <= LISTED else f"the name of a method, such as '{default}'"
-    return described(leaf(f"{owner}.method", expected, enum=list(table)), text, default, tuple(table))
+    return described(leaf(f"{owner}.{principal}", expected, enum=list(table)), text, default, tuple(table))
 
 
 def _termination() -> Schema:
