@@ -104,7 +104,13 @@ def test_the_partial_sum_is_the_gradient_of_damped_steps() -> None:
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("solver", [name for name in SOLVERS if name != "auto"])
+QUICK = ("anderson", "newton", "newton_krylov", "tsit5")
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [pytest.param(one, marks=() if one in QUICK else pytest.mark.slow) for one in SOLVERS if one != "auto"],
+)
 def test_every_solver_is_good(solver: str) -> None:
     found = verified(f"{TANH}solver: {{method: {solver}, max_steps: 300}}\n")
     assert off(found) == []

@@ -11,11 +11,11 @@ from torch import Tensor
 from deqc.explain import explain
 from tests.ops import programs, table
 from tests.ops.compiled import PASSES, Compiled, build, gap
-from tests.ops.test_table import passes, rows
+from tests.ops.test_table import rows
 from tests.ops.test_table import spec as with_one_op
 
 CLOSE = 1e-10
-FEW, MANY = range(40), range(40, 400)
+FEW, MANY = range(16), range(16, 400)
 
 
 def with_products(text: str) -> str:
@@ -35,7 +35,7 @@ def compare(case: Compiled) -> None:
 
 
 @rows
-@passes
+@pytest.mark.parametrize("disabled", [frozenset(), pytest.param(PASSES, marks=pytest.mark.slow)], ids=["all", "none"])
 def test_every_op(row: table.Row, disabled: frozenset[str]) -> None:
     case = build(with_products(with_one_op(row)), disabled, scale=0.7)
     derivatives = case.compilation.derivatives

@@ -25,6 +25,9 @@ REGULARIZATION = {
     "AutoForwardDiff": {"quantity": "trace", "mode": "jvp"},
     "AutoFiniteDiff": {"quantity": "frobenius", "mode": "finite_difference"},
 }
+BACKENDS = [
+    pytest.param(one, marks=() if one in ("nothing", "AutoZygote") else pytest.mark.slow) for one in REGULARIZATION
+]
 TIGHT = {"atol": 1e-9, "max_steps": 2000}
 
 
@@ -48,7 +51,7 @@ def gradients(solution: Any, model: torch.nn.Module, x: Tensor) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("backend", REGULARIZATION)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("model", BODY)
 @pytest.mark.parametrize("method", EACH)
 def test_as_the_seed_tests_it(method: str, model: str, backend: str, kind: str) -> None:
