@@ -14,9 +14,11 @@ import torch
 import deqc
 from deqc.compiler import compile_text
 from deqc.diagnostics import Severity
+from deqc.ir.sizes import names
 from deqc.loading import import_model
 from deqc.ops import STEPS
 from deqc.ops.base import INIT
+from deqc.running import random_inputs
 from tests import snippets
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,11 +76,11 @@ def test_the_patterns_converge() -> None:
     for block in snippets.blocks(page):
         torch.manual_seed(0)
         compilation = compile_text(block.text, "pattern")
-        shapes = {one.attributes["name"]: one.type.shape for one in compilation.lowered.inputs}
-        inputs = [
-            torch.rand(4, *shape) if name == "adjacency" else torch.randn(4, *shape) for name, shape in shapes.items()
-        ]
-        solution = cast(Any, import_model(compilation)()).solve(*inputs)
+        program = compilation.lowered
+        inputs = random_inputs(program, 4, dict.fromkeys(names(i.type for i in program.inputs), 6), seed=0)
+        if "adjacency" in inputs:
+            inputs["adjacency"] = inputs["adjacency"].abs()
+        solution = cast(Any, import_model(compilation)()).solve(**inputs)
         solution.output.sum().backward()
         for record in (solution.original, solution.original.adjoint):
             assert record.status.tolist() == [0] * 4, block.text
