@@ -169,7 +169,7 @@ def _view_of_state(node: Node, state: Node) -> bool:
 
 
 def _transposed(builder: Builder, program: Program, u: Node, vjp: Node, v: Node) -> Node | None:
-    """V ↦ (∂f/∂z)v; None where an op has no rule."""
+    """The tangent (∂f/∂z)v of f; None where an op has no rule."""
     moving = depends(tuple(builder.nodes), u)
     order = [node for node in reachable((vjp,), frozenset({u})) if node in moving]
     reverse = _Reverse(builder, program.scales)
@@ -192,16 +192,12 @@ def adjoint(program: Program, products: bool = False) -> Adjoint:
     moving = depends(nodes, u) | depends(nodes, v)
     boundary = frozenset(program.boundary)
     shared: dict[Node, None] = {}
-    rows = True
     weighed = tuple(p for p in pullback if p is not None)
-    of_vjp = frozenset(reachable((vjp,)))
-    solving_for = (vjp,) if jvp is None else (vjp, jvp)
-    for roots, solving in ((solving_for, True), (weighed, False)):  # a node is met once, however many weights there are
+    tangent = () if jvp is None else (jvp,)
+    for roots, solving in (((vjp,), True), (tangent, True), (weighed, False)):  # a node is met once in each
         for node in reachable(roots, frozenset({u, v}) | boundary):
             if node not in moving:
                 continue
-            if solving and node in of_vjp:
-                rows = rows and OPS[node.op].row_wise(node)
             for operand in node.operands:
                 if operand in moving or (operand in boundary and not (solving and operand.type.batched)):
                     continue
@@ -210,7 +206,8 @@ def adjoint(program: Program, products: bool = False) -> Adjoint:
                 if operand.op == "reshape" and operand.operands[0] in boundary and not operand.type.batched:
                     continue  # a view of a weight
                 shared[operand] = None
-    rows = rows and all(node.type.batched for node in shared)
+    of_vjp = (node for node in reachable((vjp,), frozenset({u}) | boundary) if node in moving)
+    rows = all(OPS[node.op].row_wise(node) for node in of_vjp) and all(node.type.batched for node in shared)
     order = {node: k for k, node in enumerate(nodes)}
     return Adjoint(
         u=u,

@@ -69,7 +69,7 @@ class Derivatives:
     vjp: Lines  # body of vjp(u, at, w): (df/dz)^T u; works on u of shape (B, D), and (B, R, D) where `rows`
     pullback: Lines  # body of pullback(u, z, w) -> Weights
     rows: bool  # whether vjp takes a row axis, so that the Jacobian is vjp of the identity
-    jvp: Lines = ()  # body of jvp(v, at, w): (df/dz) v; empty where nothing reads it, or an op has no rule
+    jvp: Lines = ()  # body of jvp(u, at, w): (df/dz) u; empty where nothing reads it, or an op has no rule
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import prod
@@ -187,15 +188,9 @@ class _Planner:
         known = {self.program.state: Text("z"), **self._weights_given()} if given is None else given
         return self._finished(self._block(roots, known, wishes), result)
 
-    def _block(
-        self,
-        roots: tuple[Node, ...],
-        known: dict[Node, Code],
-        wishes: dict[Node, str] | None = None,
-        reserved: frozenset[str] = IN_FUNCTIONS,
-    ) -> Block:
+    def _block(self, roots: tuple[Node, ...], known: dict[Node, Code], wishes: dict[Node, str] | None = None) -> Block:
         sources = self._weights_given() if self.dimensions else {}
-        return Block(roots, known, reserved, 4, wishes=wishes, dimensions=self.dimensions, sources=sources)
+        return Block(roots, known, IN_FUNCTIONS, 4, wishes=wishes, dimensions=self.dimensions, sources=sources)
 
     def _finished(self, block: Block, result: Callable[[Block], Code]) -> Lines:
         lines = block.returned(result(block))
@@ -220,6 +215,9 @@ class _Planner:
         weights = self._weights_given()
         inside: dict[Node, Code] = {adjoint.u: Text("u"), **weights, **at}
         vjp = self._function((adjoint.vjp,), lambda b: b.code(adjoint.vjp), inside, wishes)
+        jvp: Lines = ()
+        if (product := adjoint.jvp) is not None:
+            jvp = self._function((product,), lambda b: b.code(product), {adjoint.v: Text("u"), **weights, **at})
         known: dict[Node, Code] = {adjoint.u: Text("u"), self.program.state: Text("z"), **at, **weights}
         cotangents = [p for n, p in zip(self.program.boundary, adjoint.pullback, strict=True) if not n.type.sparse]
         roots = tuple(p for p in cotangents if p is not None)
@@ -239,15 +237,8 @@ class _Planner:
             vjp=vjp,
             pullback=pullback,
             rows=adjoint.rows,
-            jvp=self._products(adjoint, {**weights, **at}),
+            jvp=jvp,
         )
-
-    def _products(self, adjoint: Adjoint, given: dict[Node, Code]) -> Lines:
-        root = adjoint.jvp
-        if root is None:
-            return ()
-        known: dict[Node, Code] = {adjoint.v: Text("v"), **given}
-        return self._finished(self._block((root,), known, reserved=IN_FUNCTIONS | {"v"}), lambda b: b.code(root))
 
     # bodies of methods: encode, weights, _initial, _head
 
@@ -302,7 +293,8 @@ class _Planner:
         """Each with a memory of its own: a compiled loop takes no two tensors that share theirs."""
         roots = self.boundary
         memories = [_memory(n) for n in roots]
-        shared = {n for n, own in zip(roots, memories, strict=True) if n is not own and memories.count(own) > 1}
+        tenants = Counter(memories)
+        shared = {n for n, own in zip(roots, memories, strict=True) if n is not own and tenants[own] > 1}
 
         def given(block: Block) -> Code:
             return call("Weights", *(method(block.code(n), "clone") if n in shared else block.code(n) for n in roots))

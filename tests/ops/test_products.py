@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from deqc.compiler import compile_text
 from deqc.explain import explain
+from deqc.loading import import_source
 from tests.ops import programs, table
 from tests.ops.compiled import PASSES, Compiled, build, gap
 from tests.ops.test_table import rows
@@ -66,3 +68,21 @@ def test_no_evaluation_is_inside_of_a_generated_product() -> None:
     assert record.status.eq(0).all()
     assert record.nfe.equal(record.steps + 1)
     assert record.njvp.gt(record.steps).all()
+
+
+def test_sizes_keep_out_of_the_way_of_arguments() -> None:
+    """A dimension may be called as somebody would call a tangent."""
+    text = """
+deqc: 1
+name: Sized
+input: {x: [v, 4]}
+scale: [v, 4]
+main_layers: [{sum: [{linear: 4}, $x, [{reduce: {op: sum, dim: 0, keep: true}}, {times: 0.05}, {expand: $x}]]}, tanh]
+solver: newton_krylov
+"""
+    module = import_source(compile_text(text, "sized.yaml").source, "sized")
+    model = module.Sized().double()
+    w = module.Weights(*(one.detach() for one in model.weights(torch.ones(2, 3, 4, dtype=torch.float64))))
+    z, tangent = (torch.linspace(-1, last, 24, dtype=torch.float64).view(2, 12) for last in (1, 2))
+    expected = torch.autograd.functional.jvp(lambda z: module.f(z, w), z, tangent)[1]
+    assert gap(module.products(z, w)(tangent), expected) < CLOSE
