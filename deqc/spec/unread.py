@@ -18,9 +18,11 @@ from deqc.spec.walk import expressions, nested, references, steps
 
 def unread_constants(root: Mapping) -> dict[str, Span]:
     """The constants that no expression of the tree reads; the typed spec holds only what they come to."""
-    section, read = root.get("constants"), _numbers_read(root)
-    entries = section.entries if isinstance(section, Mapping) else ()
-    return {entry.name: entry.key.span for entry in entries if entry.name not in read}
+    section = root.get("constants")
+    if not isinstance(section, Mapping):
+        return {}
+    read = _numbers_read(root)
+    return {entry.name: entry.key.span for entry in section.entries if entry.name not in read}
 
 
 def tell_unread(spec: Spec, problems: Problems) -> None:
