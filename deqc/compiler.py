@@ -92,8 +92,7 @@ def compile_text(
     used = reads_derivatives(solving, differentiating, loss)
     # to a module of the user's only torch knows the derivative: one graph of the whole of f then serves best
     own = ADJOINT not in disable and not called_modules(program)
-    products = solving.iteration.reads == "jvp" or (loss is not None and loss.mode == "jvp")
-    derivatives = differentiate(program, products=products) if used and own else None
+    derivatives = differentiate(program, reads_products(solving, loss)) if used and own else None
     identity = Identity(__version__, spec.name, sha256(spec), tuple(spec.modules), settings_text(constants))
     flat = plan(identity, lowered, program, derivatives, solving, differentiating, loss)
     source = render(flat)
@@ -116,6 +115,11 @@ def reads_derivatives(solver: SolverPlan, adjoint: AdjointPlan, loss: JacobianPl
     """Whether the module has a use for derivatives of f beside those of torch's autograd."""
     by_products = loss is not None and loss.mode != "finite_difference"
     return adjoint.method == "implicit" or bool(solver.iteration.reads) or by_products
+
+
+def reads_products(solver: SolverPlan, loss: JacobianPlan | None) -> bool:
+    """Whether the module has a use for products (df/dz) v."""
+    return solver.iteration.reads == "jvp" or (loss is not None and loss.mode == "jvp")
 
 
 def settings_text(constants: Mapping[str, Number]) -> str:

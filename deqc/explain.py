@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import prod
 
 from deqc.choose import DENSE
-from deqc.compiler import Compilation, reads_derivatives
+from deqc.compiler import Compilation, reads_derivatives, reads_products
 from deqc.emit.naming import field_names, origin
 from deqc.emit.render import adjoint_text, jacobian_text, solver_text
 from deqc.ir.graph import Node, Program, body, called_modules, is_buffer, reachable
@@ -146,8 +146,7 @@ def _methods(compilation: Compilation) -> Iterator[tuple[str, ...]]:
         yield "derivatives of f", "by torch's autograd: nothing needs more"
     elif derivatives.autograd:
         yield "derivatives of f", f"generated, but {', '.join(derivatives.autograd)} by torch's autograd (no rule)"
-        by_products = plan.solver.iteration.reads == "jvp" or (plan.jacobian_loss and plan.jacobian_loss.mode == "jvp")
-        if by_products and derivatives.jvp is None:
+        if reads_products(plan.solver, plan.jacobian_loss) and derivatives.jvp is None:
             yield "", f"products (df/dz) v by torch.func: {', '.join(derivatives.autograd)} has no rule"
     else:
         yield "derivatives of f", "generated, every op by its rule"
@@ -201,10 +200,10 @@ def _notes(compilation: Compilation) -> Iterator[str]:
         )
     if solver.compaction:
         where = "under torch.compile and the transforms of torch.func"
-        if adjoint.method.name == "unroll":
-            where = "where autograd goes through all steps"
-        elif solver.coupling == "batch" or compilation.plan.solver.iteration.integrator:
+        if not compilation.plan.compacts:
             where = "where samples share their steps or their end"
+            if adjoint.method.name == "unroll":
+                where = "where autograd goes through all steps"
         yield f"compaction has no effect {where}"
     for name in names(i.type for i in compilation.lowered.inputs):
         places = [(i.attributes["name"], axes(i.type)) for i in compilation.lowered.inputs]

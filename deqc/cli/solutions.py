@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from deqc.cli.given import Given
     from deqc.compiler import Compilation
-    from deqc.running import Run
+    from deqc.running import Run, Sample
 
 HEAD: Final = ("solver", "converged", "steps", "f", "products", "residual", "")
 CURVES: Final = "residual of the worst sample, by step"
@@ -86,15 +86,33 @@ def _cell(text: str, width: int, left: bool) -> str:
 def document(compilation: Compilation, solved: Sequence[Solved], given: Given) -> str:
     """All that is known, as `schemas/solve-1.schema.json` describes it."""
     content = {
+        **subject(compilation, given),
+        "converged": all(one.run.converged for one in solved),
+        "solvers": [_object(one) for one in solved],
+    }
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def subject(compilation: Compilation, given: Given) -> dict[str, Any]:
+    """What was run, and on what."""
+    return {
         "model": compilation.spec.name,
         "sha256": compilation.plan.spec_sha256,
         "seed": given.seed,
         "inputs": given.inputs,
         "weights": given.weights,
-        "converged": all(one.run.converged for one in solved),
-        "solvers": [_object(one) for one in solved],
     }
-    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def sample(one: Sample) -> dict[str, Any]:
+    """How the solve of one sample went."""
+    return {
+        "status": one.status,
+        "steps": one.steps,
+        "nfe": one.nfe,
+        "njvp": one.njvp,
+        "residual_norm": finite(one.residual_norm),
+    }
 
 
 def _object(one: Solved) -> dict[str, Any]:
@@ -107,18 +125,15 @@ def _object(one: Solved) -> dict[str, Any]:
         "seconds": one.run.seconds,
         "samples": [
             {
-                "status": sample.status,
-                "steps": sample.steps,
-                "nfe": sample.nfe,
-                "njvp": sample.njvp,
-                "residual_norm": _finite(sample.residual_norm),
-                "best_residual_norm": _finite(sample.best_residual_norm),
-                "trace": [_finite(norm) for norm in sample.trace],
+                **sample(each),
+                "best_residual_norm": finite(each.best_residual_norm),
+                "trace": [finite(norm) for norm in each.trace],
             }
-            for sample in one.run.samples
+            for each in one.run.samples
         ],
     }
 
 
-def _finite(norm: float) -> float | None:
-    return norm if math.isfinite(norm) else None
+def finite(value: float | None) -> float | None:
+    """A number as JSON has it; None where it is no number, or there is none."""
+    return value if value is not None and math.isfinite(value) else None

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from statistics import median
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from deqc.cli.solutions import aligned, number
+from deqc.cli.solutions import aligned, finite, number, sample, subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,11 +67,7 @@ def document(compilation: Compilation, found: Verification, given: Given) -> str
     """All that is known, as `schemas/verify-1.schema.json` describes it."""
     spectrum, backward = found.spectrum, found.backward
     content = {
-        "model": compilation.spec.name,
-        "sha256": compilation.plan.spec_sha256,
-        "seed": given.seed,
-        "inputs": given.inputs,
-        "weights": given.weights,
+        **subject(compilation, given),
         "good": found.good,
         "size": found.size,
         "adjoint": found.exactness,
@@ -80,7 +75,7 @@ def document(compilation: Compilation, found: Verification, given: Given) -> str
             {
                 "name": one.name,
                 "verdict": one.verdict,
-                "error": _finite(one.error),
+                "error": finite(one.error),
                 "limit": one.limit,
                 "remark": one.remark,
             }
@@ -89,9 +84,9 @@ def document(compilation: Compilation, found: Verification, given: Given) -> str
         "gradients": [
             {
                 "name": one.name,
-                "norm": _finite(one.norm),
-                "error": _finite(one.error),
-                "error_as_set": _finite(one.error_as_set),
+                "norm": finite(one.norm),
+                "error": finite(one.error),
+                "error_as_set": finite(one.error_as_set),
             }
             for one in found.gradients
         ],
@@ -102,21 +97,7 @@ def document(compilation: Compilation, found: Verification, given: Given) -> str
             "distance": spectrum.distance and list(spectrum.distance),
         },
         "calls": found.calls,
-        "samples": [_sample(one) for one in found.samples],
+        "samples": [sample(one) for one in found.samples],
         "backward": backward and {"steps": backward.steps, "products": backward.products},
     }
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
-
-
-def _sample(one: Any) -> dict[str, Any]:
-    return {
-        "status": one.status,
-        "steps": one.steps,
-        "nfe": one.nfe,
-        "njvp": one.njvp,
-        "residual_norm": _finite(one.residual_norm),
-    }
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

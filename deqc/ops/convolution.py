@@ -77,6 +77,11 @@ def geometry_of(attributes: Attributes, rank: int) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value != _DEFAULTS[name]}
 
 
+def _kept(attributes: Attributes) -> dict[str, Any]:
+    """The constants that a convolution and its derivatives have in common."""
+    return {name: attributes[name] for name in (*_GEOMETRY, "kernel")}
+
+
 def _axes(attributes: Attributes, rank: int) -> list[tuple[int, int, int, int]]:
     """kernel, stride, padding and dilation of each spatial dimension."""
     kernel, stride = spatial(attributes, "kernel", rank), spatial(attributes, "stride", rank)
@@ -118,8 +123,7 @@ class Convolved(Op):
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
         """The convolution of the op itself; the kernel is fixed."""
         w = node.operands[1]
-        constants = {name: node.attributes[name] for name in (*_GEOMETRY, "kernel")}
-        return [make(self.of.name, g, w, **constants, **self.of.plain(node.attributes)), None]
+        return [make(self.of.name, g, w, **_kept(node.attributes), **self.of.plain(node.attributes)), None]
 
 
 class Kernel(Op):
@@ -240,7 +244,7 @@ class Convolutional(Op):
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
         """The convolution the other way, the correlation and the sum of g."""
         x, w, *bias = node.operands
-        geometry = {name: node.attributes[name] for name in (*_GEOMETRY, "kernel")}
+        geometry = _kept(node.attributes)
         sums = [make("sum_to", g, shape=b.type.shape, batched=False, channels=True) for b in bias]
         return [
             make(f"{self.name}_input", g, w, input=x.type.shape, output=node.type.shape, **geometry),

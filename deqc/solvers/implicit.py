@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from deqc.solvers.base import Brought
 from deqc.solvers.flow import CONTROL, Controlled
@@ -21,13 +22,16 @@ class Implicit(Controlled):
     0.07 for the methods of order 2, and 0.29 for implicit Euler at even steps: a linear f keeps no step from growing.
     """
 
+    reads: Literal["", "jacobian", "jvp"] = "jvp"
+    unrolled: str = "linear_steps"
     newton: bool = False  # whether stages are solved by Newton's method
 
     def brought(self, options: Mapping[str, str]) -> Brought:
         """Its coefficients, those of the control of steps, and the limits of Newton's method."""
         brought = super().brought(options)
         newton = {"NEWTON_GOAL": 0.01, "NEWTON_SHRINK": 0.5} if self.newton else {}
-        return Brought({**brought.constants, "DEADBAND": 1.2, **newton}, brought.helpers, brought.refuses)
+        helpers = (*brought.helpers, "_gmres", "_restarted_gmres")
+        return replace(brought, constants={**brought.constants, "DEADBAND": 1.2, **newton}, helpers=helpers)
 
 
 IMPLICIT_EULER = Implicit(
@@ -39,9 +43,6 @@ IMPLICIT_EULER = Implicit(
     title="the implicit Euler method on z' = f(z) - z",
     remedy="more linear_steps, a smaller step_rtol, or newton_krylov",
     note="Each of Newton's steps counts as one. A sample whose steps in time shrink to nothing ends as stalled.",
-    reads="jvp",
-    unrolled="linear_steps",
-    helpers=("_gmres", "_restarted_gmres"),
     newton=True,
     order=1,
     error_power=0.7,
@@ -59,9 +60,7 @@ TRBDF2 = Implicit(
     remedy="more linear_steps, a smaller step_rtol, or newton_krylov",
     note="Each of Newton's steps counts as one, and so does the estimate of the error. A sample whose steps in time "
     "shrink to nothing ends as stalled.",
-    reads="jvp",
-    unrolled="linear_steps",
-    helpers=("_gmres", "_restarted_gmres", "_combined"),
+    helpers=("_combined",),
     newton=True,
     constants={
         "DIAGONAL": 1 - _ROOT / 2,
@@ -82,9 +81,6 @@ ROSENBROCK23 = Implicit(
     title="the Rosenbrock method of Shampine and Reichelt on z' = f(z) - z",
     remedy="more linear_steps, a smaller step_rtol, or newton_krylov",
     note="A sample whose steps in time shrink to nothing ends as stalled.",
-    reads="jvp",
-    unrolled="linear_steps",
-    helpers=("_gmres", "_restarted_gmres"),
     template="rosenbrock",
     constants={"DIAGONAL": 1 / (2 + _ROOT), "TWIST": 6 + _ROOT},
     order=2,

@@ -212,7 +212,10 @@ def test_refused_steps_are_no_short_steps(mode: str) -> None:
 
     No step that is taken is shorter than the tolerance, so that the first of them would be enough to give up.
     """
-    f: Map = lambda z: z - torch.atan(z)  # noqa: E731
+
+    def f(z: Tensor) -> Tensor:
+        return z - torch.atan(z)
+
     test = {"stalled_steps": 1}
     _, record = solve(f, [[30.0], [300.0]], mode, "trust_region", radius="hei", atol=1e-6, trace=True, test=test)
     repeated = (record.trace[:, 1:] == record.trace[:, :-1]).sum(1)

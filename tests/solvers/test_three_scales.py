@@ -50,7 +50,7 @@ def test_it_contracts_but_hardly() -> None:
     for seed, least, most in ((0, 0.8, 0.9), (1, 0.4, 0.7)):
         one = model("newton", seed)
         state = one.pack(one.solve(inputs()).z_star)
-        rows = torch.func.vmap(torch.func.vjp(lambda z: one.step(z, inputs()), state)[1])  # noqa: B023
+        rows = torch.func.vmap(torch.func.vjp(functools.partial(one.step, x=inputs()), state)[1])
         jacobian = rows(torch.eye(9, dtype=torch.float64).unsqueeze(1).expand(-1, 6, -1))[0].transpose(0, 1)
         radius = float(torch.linalg.eigvals(jacobian.detach()).abs().max())
         assert least < radius < most
