@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import sqrt
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from deqc.fields import IDENTITY, Field, Kind
 from deqc.ops.base import Attributes, Make, Op, ShapeError, Value
 from deqc.ops.code import Code, call, method
 from deqc.types import Type, show
+
+HIDDEN: Final = -3e4  # a score so low that softmax gives it no weight, also in half precision
 
 
 class SplitHeads(Op):
@@ -124,10 +126,13 @@ def fit(what: str, heads: int, q: Type, k: Type, v: Type) -> None:
 
 
 class Masked(Op):
-    """The scores where a mask is true; elsewhere so low that softmax gives them no weight, and no cotangent."""
+    """The scores where a mask is true; elsewhere so low that softmax gives them no weight.
+
+    A query of whose keys all are hidden weighs them alike, whatever the scores: it gives them no cotangent.
+    """
 
     name = "masked"
-    summary = "Scores, -3e4 where a mask is false."
+    summary = "Numbers where a mask is true, elsewhere one that is given."
     step = False
     rows = False
 
@@ -138,16 +143,16 @@ class Masked(Op):
     def meaning(self, torch: Any, attributes: Attributes, *tensors: Any) -> Any:
         """The definition."""
         scores, mask = tensors
-        return torch.where(mask, scores, torch.full_like(scores, -3e4))
+        return torch.where(mask, scores, torch.full_like(scores, attributes["fill"]))
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """`scores.masked_fill(mask.logical_not(), -3e4)`."""
         scores, mask = operands
-        return method(scores, "masked_fill", method(mask, "logical_not"), -3e4)
+        return method(scores, "masked_fill", method(mask, "logical_not"), attributes["fill"])
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
-        """G, in which softmax has put zeros where the mask is false."""
-        return g, None
+        """G where the mask is true, 0 elsewhere."""
+        return make("masked", g, node.operands[1], fill=0.0), None
 
 
 class Attention(Op):
@@ -195,7 +200,8 @@ class Attention(Op):
         scores = make("matmul", q, k, turn_a=False, turn_b=True)
         if mask:
             one = mask[0] if heads == 1 else make("reshape", mask[0], shape=(1, *mask[0].type.shape))
-            scores = make("masked" if one.type.dtype == "bool" else "sum", scores, one)
+            is_bool = one.type.dtype == "bool"
+            scores = make("masked", scores, one, fill=HIDDEN) if is_bool else make("sum", scores, one)
         if attributes["causal"]:
             scores = make("causal", scores, window=None)
         y = make("matmul", make("softmax", scores, dim=-1, hint="attention"), v, turn_a=False, turn_b=False)

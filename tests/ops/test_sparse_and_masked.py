@@ -10,7 +10,7 @@ from torch import Tensor
 
 from deqc import reference
 from deqc.compiler import compile_text
-from deqc.loading import import_model
+from deqc.loading import import_model, import_source
 from tests.properties import apart, gradients, pieces
 
 EXACT = (
@@ -86,12 +86,29 @@ def test_a_sparse_matrix_under_dense_solvers(solver: str, linear: str) -> None:
 
 @pytest.mark.parametrize("batch", ["true", "false"])
 @pytest.mark.parametrize("heads", [1, 2])
-def test_a_mask_of_truth_values(heads: int, batch: str) -> None:
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_mask_of_truth_values(hidden: bool, heads: int, batch: str) -> None:
     generator = torch.Generator().manual_seed(2)
     keep = torch.rand(3, 5, 5, generator=generator) < 0.6
     keep |= torch.eye(5, dtype=torch.bool)
+    if hidden:  # queries that may look at nothing weigh all keys alike, and the scores do not matter
+        keep[:, 1] = keep[1] = False
     u = torch.randn(3, 5, 4, dtype=torch.float64, generator=generator)
     agrees(MASKED % (batch, heads), u, keep if batch == "true" else keep[0])
+
+
+def test_derivatives_where_a_mask_hides_all_keys_of_a_query() -> None:
+    """The products of the generated code are those of torch.func; the reference goes another way."""
+    module: Any = import_source(compile_text(MASKED % ("false", 2) + "solver: newton_krylov\n", "m").source, "m")
+    model = module.Masked().double()
+    keep = torch.ones(4, 4, dtype=torch.bool).tril(-1)
+    keep[3] = False
+    u, z, cotangent = torch.randn(3, 2, 16, dtype=torch.float64)
+    w = model.weights(u.view(2, 4, 4), keep)
+    _, back = torch.func.vjp(lambda at: module.f(at, w), z)
+    assert apart([module.vjp(cotangent, module.linearize(z, w), w)], back(cotangent)) < 1e-13
+    _, along = torch.func.jvp(lambda at: module.f(at, w), (z,), (cotangent,))
+    assert apart([module.products(z, w)(cotangent)], [along]) < 1e-13
 
 
 def test_a_mask_in_half_precision() -> None:

@@ -88,16 +88,24 @@ def _section(fields: Schema, offered: Mapping[str, Schema] = NOTHING, default: s
 
 
 def _conditions(principal: str, offered: Mapping[str, Schema], default: str | None) -> Schema:
-    """For each method with options of its own: if it is the chosen one they are offered, else the next is asked."""
+    """For all methods with the same options: if one of them is chosen these are offered, else the next are asked."""
+    alike: list[tuple[list[str], Schema]] = []
+    for method, options in offered.items():
+        shown = {name: _described_only(one) for name, one in options.items()}
+        mates = next((names for names, others in alike if others == shown and default not in (method, *names)), None)
+        if mates is not None:
+            mates.append(method)
+        elif shown:
+            alike.append(([method], shown))
     chain: Schema = {}
-    for method, options in reversed(list(offered.items())):
-        if options:
-            written = {} if method == default else {"required": [principal]}
-            chain = {
-                "if": {"properties": {principal: {"const": method}}, **written},
-                "then": {"properties": {name: _described_only(one) for name, one in options.items()}},
-                **({"else": chain} if chain else {}),
-            }
+    for methods, shown in reversed(alike):
+        written = {} if default in methods else {"required": [principal]}
+        chosen = {"const": methods[0]} if len(methods) == 1 else {"enum": methods}
+        chain = {
+            "if": {"properties": {principal: chosen}, **written},
+            "then": {"properties": shown},
+            **({"else": chain} if chain else {}),
+        }
     return chain
 
 
