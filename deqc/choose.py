@@ -34,10 +34,13 @@ def choose(spec: Spec, program: Program, problems: Problems) -> tuple[Solver, Ad
     iteration = SOLVERS[solver.method.name]
     if isinstance(iteration, Iteration) and iteration.reads == "jacobian":
         _check_size(solver.method, "anderson", program, spec.sections.get("solver"), problems)
-    if adjoint.linear_solver is not None and adjoint.linear_solver.name == "lu":
-        _check_size(adjoint.linear_solver, "gmres", program, spec.sections.get("adjoint"), problems)
+    for name, part in (("solver", solver), ("adjoint", adjoint)):
+        linear = part.linear_solver
+        if linear is not None:
+            if linear.name == "lu":
+                _check_size(linear, "gmres", program, spec.sections.get(name), problems)
+            _check_symmetry(linear, part.method, spec.sections.get(name), problems)
     _check_differentiable(iteration, adjoint, spec.sections.get("adjoint"), problems)
-    _check_symmetry(adjoint, spec.sections.get("adjoint"), problems)
     return solver, adjoint
 
 
@@ -55,14 +58,13 @@ def _check_differentiable(iteration: Description, adjoint: Adjoint, section: Spa
         )
 
 
-def _check_symmetry(adjoint: Adjoint, section: Span | None, problems: Problems) -> None:
+def _check_symmetry(linear: Method, method: Method, section: Span | None, problems: Problems) -> None:
     """A diagnostic where a linear solver for symmetric Jacobians meets one of which nothing is said."""
-    linear = adjoint.linear_solver
-    description = None if linear is None else LINEAR_SOLVERS[linear.name]
-    place = None if linear is None else linear.span or section
+    description = LINEAR_SOLVERS[linear.name]
+    place = linear.span or section
     if not isinstance(description, Linear) or not description.symmetric or place is None:
         return
-    if adjoint.method.options.get("assume") != "symmetric":
+    if method.options.get("assume") != "symmetric":
         problems.add(
             "E082",
             place,

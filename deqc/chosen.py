@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from deqc.emit.plan import AdjointPlan, JacobianPlan, Setting, SolverPlan
+from deqc.emit.plan import AdjointPlan, JacobianPlan, LinearPlan, Setting, SolverPlan
 from deqc.ops.code import literal
 from deqc.settings import IN_EVALUATION
-from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Iteration, Linear
+from deqc.solvers import INNER_SOLVERS, LINEAR_SOLVERS, SOLVERS, Iteration, Linear
 from deqc.spec.model import Adjoint, JacobianRegularization, Solver
 
 FIRST_DRAW = 2**31  # draws are numbered from here on: no place in a state has such a number
@@ -18,7 +18,15 @@ def solver_plan(solver: Solver) -> SolverPlan:
     """The solver as the templates print it."""
     iteration = SOLVERS[solver.method.name]
     assert isinstance(iteration, Iteration)  # it is no `auto` any more
-    options = iteration.settled(solver.method.options, solver.atol, solver.rtol)
+    options: dict[str, object] = dict(iteration.settled(solver.method.options, solver.atol, solver.rtol))
+    linear = None
+    if solver.linear_solver is not None:
+        description = INNER_SOLVERS[solver.linear_solver.name]
+        linear = _linear_plan(description, solver.linear_solver.options, solver.linear_evaluation)
+        options |= _inner(solver.linear_solver.options)
+        if linear.dense and "forcing" in options:
+            options["forcing"] = "fixed"  # each linear solve is exact
+        iteration = iteration.by(description, linear.functions)
     return SolverPlan(
         method=solver.method.name,
         atol=_number(solver.atol),
@@ -30,22 +38,49 @@ def solver_plan(solver: Solver) -> SolverPlan:
         on_failure=solver.on_failure,
         options=texts(options),
         iteration=iteration,
+        linear=linear,
         watch=texts(solver.watch),
         best=solver.best,
         trace=solver.trace,
         compaction=solver.compaction,
-        settings=_settings(solver, iteration, options),
+        settings=_settings(solver, iteration, linear, options),
         mask=solver.mask or "",
     )
 
 
-def _settings(solver: Solver, iteration: Iteration, options: Mapping[str, object]) -> tuple[Setting, ...]:
+def _linear_plan(
+    linear: Linear, options: Mapping[str, object], evaluation: Mapping[str, object] | None = None
+) -> LinearPlan:
+    """A linear solver as the templates print it: begun anew where a mode has more steps than memory."""
+    restarted = False
+    for mode in (options, {**options, **(evaluation or {})}):
+        steps, memory = mode.get("max_steps"), mode.get("memory")
+        restarted = restarted or (isinstance(steps, int) and isinstance(memory, int) and memory < steps)
+    return LinearPlan(linear.name, linear.title, linear.products, restarted, linear.dense)
+
+
+def _inner(options: Mapping[str, object]) -> dict[str, object]:
+    """The numbers of a solver's linear solver by the names that they have beside its own."""
+    steps, memory = options["max_steps"], options.get("memory")
+    return {
+        "linear_rtol": options["rtol"],
+        "linear_steps": steps,
+        "linear_memory": steps if memory is None else memory,
+    }
+
+
+def _settings(
+    solver: Solver, iteration: Iteration, linear: LinearPlan | None, options: Mapping[str, object]
+) -> tuple[Setting, ...]:
     """What is another in eval mode, as far as the solve reads it."""
     shared = {name: getattr(solver, name) for name in IN_EVALUATION}
     training = {**shared, **options}
     own = {name: solver.evaluation.get(name, value) for name, value in solver.method.options.items()}
     evaluation = {**shared, **own, **solver.evaluation}
     evaluation |= iteration.settled(own, evaluation["atol"], evaluation["rtol"])
+    if linear is not None and solver.linear_solver is not None:
+        inner = _inner({**solver.linear_solver.options, **solver.linear_evaluation})
+        evaluation |= {name: inner[name] for name in linear.numbers}
     found = []
     for name, value in evaluation.items():
         if value != training[name] and name not in solver.untested:
@@ -68,7 +103,7 @@ def adjoint_plan(adjoint: Adjoint) -> AdjointPlan:
         max_steps=_number(max_steps or 0),
         linear_options=texts(options),
         iteration=description if isinstance(description, Iteration) else None,
-        products=description.products if isinstance(description, Linear) else 1,
+        linear=_linear_plan(description, linear.options) if linear and isinstance(description, Linear) else None,
         exact=description.exact if isinstance(description, Linear) else True,
         **shared,
     )

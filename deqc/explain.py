@@ -14,8 +14,8 @@ from deqc.ir.printer import show_program
 from deqc.ir.sizes import axes, names
 from deqc.ops import OPS
 from deqc.passes import PIPELINE
-from deqc.solvers import ADJOINTS, LINEAR_SOLVERS
-from deqc.spec.model import Literal, Parameter
+from deqc.solvers import ADJOINTS, INNER_SOLVERS, LINEAR_SOLVERS
+from deqc.spec.model import Literal, Parameter, Solver
 from deqc.types import named, show
 
 EXACT = frozenset({"implicit", "unroll"})
@@ -189,8 +189,10 @@ def _notes(compilation: Compilation) -> Iterator[str]:
             yield f"{name} {solver.evaluation[name]:g} of eval is not used by the stop test {solver.mode}"
     if solver.evaluation and adjoint.method.name == "implicit":
         yield "in eval mode too, the backward solve has the tolerance, the steps and the on_failure of training"
-    if linear is not None and linear.name == "lu" and "max_steps" in linear.written:
-        yield f"max_steps {linear.options['max_steps']} is not used by lu, which factorises instead of taking steps"
+    for one in (linear, solver.linear_solver):
+        if one is not None and one.name == "lu" and "max_steps" in one.written:
+            yield f"max_steps {one.options['max_steps']} is not used by lu, which factorises instead of taking steps"
+    yield from _inner_notes(solver)
     if linear is not None and linear.options.get("atol"):
         yield "the linear solver's atol makes the gradient depend on the scale of the loss; rtol alone does not"
     if compilation.program.start_kind == "chains" and adjoint.method.name != "unroll":
@@ -221,7 +223,7 @@ def _notes(compilation: Compilation) -> Iterator[str]:
     if adjoint.linear_solver is not None and not compilation.plan.adjoint.exact:
         name = adjoint.linear_solver.name
         yield f"linear solver {name}: {LINEAR_SOLVERS[name].summary} A backward solve that ends there is no failure"
-    if adjoint.method.options.get("assume") == "symmetric":
+    if "symmetric" in (solver.method.options.get("assume"), adjoint.method.options.get("assume")):
         yield "df/dz is taken to be symmetric, because the spec says so: where it is not, cg gives a wrong gradient"
     if adjoint.method.name not in EXACT:
         yield f"adjoint {adjoint.method.name}: {ADJOINTS[adjoint.method.name].summary}"
@@ -241,6 +243,24 @@ def _notes(compilation: Compilation) -> Iterator[str]:
             yield f"line {node.span.line}: detach inside f: gradients through the solution are not those of f as it is"
     for warning in compilation.warnings:
         yield f"line {warning.span.line}: {warning.message}"
+
+
+def _inner_notes(solver: Solver) -> Iterator[str]:
+    """Of the linear solver of a solver's steps."""
+    inner = solver.linear_solver
+    if inner is None:
+        return
+    if inner.name == "lu":
+        if solver.method.name == "newton_krylov":
+            yield "newton_krylov by lu is newton"
+        if "rtol" in inner.written:
+            yield f"rtol {inner.options['rtol']:g} is not used by lu, which is exact"
+        if "forcing" in solver.method.written:
+            yield f"forcing {solver.method.options['forcing']} is not used: lu is exact"
+        for name, value in solver.linear_evaluation.items():
+            yield f"{name} {value:g} of eval is not used by lu, which is exact"
+    elif not INNER_SOLVERS[inner.name].exact:
+        yield f"linear solver {inner.name}: a step is as good as its few terms are"
 
 
 def _table(title: str, rows: Iterator[tuple[str, ...]]) -> str:

@@ -175,6 +175,27 @@ LINEAR: Final = (
     ),
 )
 
+# Of the linear solver that the steps of a solver use.
+INNER: Final = (
+    Field(
+        "max_steps",
+        Kind.INT,
+        "The most steps that a linear solve takes for one sample. The default is the method's own.",
+        default=None,
+        minimum=1,
+        examples=(20, 60),
+    ),
+    Field(
+        "rtol",
+        Kind.NUMBER,
+        "A linear solve ends where its residual is at most this times that of the step it solves for.",
+        default=1e-3,
+        minimum=0,
+        exclusive_maximum=1,
+        examples=(1e-3, 1e-6),
+    ),
+)
+
 JACOBIAN: Final = (
     Field(
         "mode",
@@ -360,7 +381,7 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
         forward_backward peaceman_rachford
         """
     ),
-    "solver.option": _words("record linear_solver"),
+    "solver.option": _words("record"),
     "termination": _words(""),
     "adjoint": _words("shine reversible gauss backsolve discrete"),
     "adjoint.option": _words(""),

@@ -201,6 +201,16 @@ def linear_settings() -> str:
     return fields(settings.LINEAR)
 
 
+def inner_settings() -> str:
+    """The settings that every linear solver of a solver's steps takes."""
+    return fields(settings.INNER)
+
+
+def inner_methods() -> str:
+    """Every linear solver of a solver's steps with its own options."""
+    return _methods(solvers.INNER_SOLVERS)
+
+
 def solver_methods() -> str:
     """Every solver with its own options."""
     return _methods(solvers.SOLVERS)
@@ -216,7 +226,7 @@ def linear_methods() -> str:
     return _methods(solvers.LINEAR_SOLVERS)
 
 
-def _methods(table: dict[str, solvers.Description]) -> str:
+def _methods(table: Mapping[str, solvers.Description]) -> str:
     parts = []
     for one in table.values():
         steps = "" if one.max_steps is None else f" `max_steps` is {one.max_steps} unless given."
@@ -342,6 +352,8 @@ TABLES: dict[str, Callable[[], str]] = {
         sections,
         solver_settings,
         termination,
+        inner_settings,
+        inner_methods,
         linear_settings,
         solver_methods,
         adjoint_methods,

@@ -9,7 +9,7 @@ from typing import Any
 from deqc.compiler import Compilation
 from deqc.difference.documents import Change, changes
 from deqc.ir.graph import Program, is_buffer, reachable
-from deqc.spec.canonical import document
+from deqc.spec.canonical import document, evaluated
 from deqc.spec.model import Method
 
 _IN_TRAINING = frozenset({"dropout", "dropout_mask"})  # ops that compute nothing in eval mode
@@ -154,7 +154,8 @@ def _solver(compilation: Compilation) -> dict[str, Any]:
         "trace": solver.trace,
         "compaction": solver.compaction,
         **({} if solver.mask is None else {"mask": f"${solver.mask}"}),
-        **({"eval": dict(solver.evaluation)} if solver.evaluation else {}),
+        **({} if solver.linear_solver is None else {"linear_solver": _method(solver.linear_solver)}),
+        **({"eval": evaluation} if (evaluation := evaluated(solver)) else {}),
     }
 
 

@@ -93,6 +93,50 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class LinearPlan:
+    """The linear solver of a solver's steps, or one of the adjoint that is not an iteration."""
+
+    name: str
+    title: str  # in docstrings: "… by GMRES"
+    products: int  # with df/dz, a step
+    restarted: bool  # whether its Krylov space is begun anew
+    dense: bool  # whether it reads the Jacobian of each sample
+
+    @property
+    def function(self) -> str:
+        """The function of the module that solves: `_restarted_gmres`."""
+        return "_dense_solve" if self.dense else f"_restarted_{self.name}" if self.restarted else f"_{self.name}"
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """That one, and those that it calls."""
+        return (f"_{self.name}", self.function) if self.restarted else (self.function,)
+
+    @property
+    def numbers(self) -> dict[str, str]:
+        """What the class of a solver holds for it, by name, and the type."""
+        if self.dense:
+            return {}
+        memory = {"linear_memory": "int"} if self.restarted else {}
+        return {"linear_rtol": "float", "linear_steps": "int", **memory}
+
+    @property
+    def limits(self) -> list[str]:
+        """What the function takes behind the goal, in a method of that class."""
+        return [f"self.{name}" for name, kind in self.numbers.items() if kind == "int"]
+
+    @property
+    def counted(self) -> str:
+        """What the function counts."""
+        return "products" if self.products == 1 else "steps"
+
+    @property
+    def spent(self) -> str:
+        """The products with df/dz that it took."""
+        return "products" if self.products == 1 else f"{self.products} * steps"
+
+
+@dataclass(frozen=True)
 class SolverPlan:
     """The forward solve. Every number is a Python literal as text."""
 
@@ -106,6 +150,7 @@ class SolverPlan:
     on_failure: str  # ignore | warn | raise
     options: dict[str, str]  # of the method; choices as they are written
     iteration: Iteration
+    linear: LinearPlan | None = None  # of its steps
     watch: dict[str, str] = field(default_factory=dict)  # what a safe mode gives up on
     best: bool = False  # whether the best iterate is returned, not the last
     trace: bool = False
@@ -118,9 +163,14 @@ class SolverPlan:
         return f"settings.{name}" if any(one.name == name for one in self.settings) else name.upper()
 
     @property
+    def numbers(self) -> list[str]:
+        """The numbers that the class of the solver holds, those of its linear solver last."""
+        return [*self.iteration.numbers, *(self.linear.numbers if self.linear else ())]
+
+    @property
     def arguments(self) -> list[str]:
         """What the class of the solver is made with, behind the derivative that it reads."""
-        return [self.at(name) for name in self.iteration.numbers]
+        return [self.at(name) for name in self.numbers]
 
     @property
     def tested(self) -> bool:
@@ -152,7 +202,7 @@ class AdjointPlan:
     max_steps: str
     linear_options: dict[str, str]
     iteration: Iteration | None = None  # where the linear system is solved like z = f(z)
-    products: int = 1  # with the Jacobian, a step of the linear solver
+    linear: LinearPlan | None = None  # where it is not
     exact: bool = True  # whether the linear solver is meant to reach its tolerance
 
 

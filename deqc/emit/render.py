@@ -191,7 +191,8 @@ def stop_text(solver: SolverPlan) -> str:
 
 def solver_text(solver: SolverPlan) -> str:
     """What `extra_repr` says of the solver."""
-    text = f"{solver.method}, {stop_text(solver)}, at most {solver.max_steps} steps"
+    by = f" by {solver.linear.name}" if solver.linear else ""
+    text = f"{solver.method}{by}, {stop_text(solver)}, at most {solver.max_steps} steps"
     others = [" ".join((one.name, one.evaluation.strip('"'))) for one in solver.settings]
     text += f", where {solver.mask} is true" if solver.mask else ""
     return f"{text} (in eval mode {', '.join(others)})" if others else text

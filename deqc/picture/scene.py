@@ -10,6 +10,7 @@ from typing import Any
 from deqc.compiler import Compilation
 from deqc.emit.naming import field_names, origin
 from deqc.spec.canonical import document
+from deqc.spec.model import Adjoint, Solver
 from deqc.spec.short import is_chain, text
 from deqc.types import show
 
@@ -80,10 +81,14 @@ def scene(compilation: Compilation) -> Scene:
             for k, chain in enumerate(written["post_fuse_layers"])
         ),
         head=tuple(_head(compilation, written["head"])),
-        solver=compilation.solver.method.name,
-        adjoint=compilation.adjoint.method.name
-        + (f" by {compilation.adjoint.linear_solver.name}" if compilation.adjoint.linear_solver else ""),
+        solver=_by(compilation.solver),
+        adjoint=_by(compilation.adjoint),
     )
+
+
+def _by(part: Solver | Adjoint) -> str:
+    """The method, and the linear solver that it uses."""
+    return part.method.name + (f" by {part.linear_solver.name}" if part.linear_solver else "")
 
 
 def _hoisted(compilation: Compilation) -> Iterator[tuple[str, str]]:

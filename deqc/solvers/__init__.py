@@ -5,7 +5,7 @@ from deqc.solvers.adjoint import IMPLICIT, JFB, NONE, PHANTOM, UNROLL
 from deqc.solvers.aitken import AITKEN
 from deqc.solvers.anderson import ANDERSON
 from deqc.solvers.auto import AUTO, AUTO_LINEAR
-from deqc.solvers.base import Description, Iteration
+from deqc.solvers.base import Description, Iteration, Linear
 from deqc.solvers.broyden import BROYDEN, LIMITED_MEMORY_BROYDEN
 from deqc.solvers.cascade import CASCADE
 from deqc.solvers.dfsane import DFSANE
@@ -18,13 +18,13 @@ from deqc.solvers.linear import (
     BICGSTAB,
     CG,
     GMRES,
+    INNER,
     LINEAR_ANDERSON,
     LINEAR_BROYDEN,
     LINEAR_LIMITED_MEMORY_BROYDEN,
     LINEAR_PICARD,
     LU,
     NEUMANN,
-    Linear,
 )
 from deqc.solvers.newton import NEWTON
 from deqc.solvers.newton_krylov import NEWTON_KRYLOV
@@ -36,7 +36,7 @@ from deqc.solvers.runge_kutta import BS3, DOPRI5, EULER, HEUN, RK4, TSIT5
 from deqc.solvers.torchdiffeq import INTEGRATORS
 from deqc.solvers.trust_region import TRUST_REGION
 
-__all__ = ["ADJOINTS", "LINEAR_SOLVERS", "QUANTITIES", "SOLVERS", "Description", "Iteration", "Linear"]
+__all__ = ["ADJOINTS", "INNER_SOLVERS", "LINEAR_SOLVERS", "QUANTITIES", "SOLVERS", "Description", "Iteration", "Linear"]
 
 
 def _table(*methods: Description) -> dict[str, Description]:
@@ -87,4 +87,5 @@ LINEAR_SOLVERS = _table(
     LINEAR_BROYDEN,
     LINEAR_LIMITED_MEMORY_BROYDEN,
 )
+INNER_SOLVERS = {one.name: one for one in INNER}
 QUANTITIES = _table(FROBENIUS, TRACE, SPECTRAL_RADIUS)

@@ -3,20 +3,20 @@
 from deqc.fields import Field, Kind
 from deqc.solvers.base import Description
 
+ASSUME = Field(
+    "assume",
+    Kind.CHOICE,
+    "What is known of df/dz and not seen from the spec: nothing, or that it is symmetric, which cg needs.",
+    default="none",
+    choices=("none", "symmetric"),
+    examples=("symmetric",),
+)
+
 IMPLICIT = Description(
     "implicit",
     "The exact derivative by the implicit function theorem: u = (df/dz)^T u + g is solved at the solution, then one "
     "product with (df/dtheta)^T. Memory does not grow with the steps (Bai et al. 2019).",
-    (
-        Field(
-            "assume",
-            Kind.CHOICE,
-            "What is known of df/dz and not seen from the spec: nothing, or that it is symmetric, which cg needs.",
-            default="none",
-            choices=("none", "symmetric"),
-            examples=("symmetric",),
-        ),
-    ),
+    (ASSUME,),
     max_steps=None,
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from deqc.fields import Field, Kind
@@ -34,6 +34,20 @@ class Description:
     def defaults(self) -> dict[str, object]:
         """The default of each of its own options."""
         return {field.name: field.default for field in self.fields}
+
+
+@dataclass(frozen=True)
+class Linear(Description):
+    """A linear solver with a function of its own, `_<name>(product, b, goal, most) -> (x, residual norms, steps)`.
+
+    It is in `templates/linear_solvers/<name>.py.jinja`; one that is `dense` takes the matrix instead of the product.
+    """
+
+    title: str = ""  # in docstrings: "… by GMRES"
+    products: int = 1  # with the Jacobian, a step
+    symmetric: bool = False  # whether it takes symmetric Jacobians alone
+    exact: bool = True  # whether it gets to any tolerance, given the steps
+    dense: bool = False  # whether it reads the Jacobian of each sample
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,7 @@ class Iteration(Description):
     chosen: Mapping[str, Mapping[str, Brought]] = field(default_factory=dict)  # by option and its choice
     template: str = ""  # of its class, where that is not called like the method
     integrator: str = ""  # of torchdiffeq, where its class calls one
+    linear: bool = False  # whether its steps solve linear systems with df/dz, by a linear solver that is chosen
 
     @property
     def class_name(self) -> str:
@@ -87,6 +102,13 @@ class Iteration(Description):
         """All coefficients that it may bring."""
         brought = (one for choices in self.chosen.values() for one in choices.values())
         return (*self.constants, *(name for one in brought for name in one.constants))
+
+    def by(self, linear: Linear, functions: tuple[str, ...]) -> Iteration:
+        """The method as it is where that one solves its linear systems, by these functions of generated modules."""
+        reads: Literal["jacobian", "jvp"] = "jacobian" if linear.dense else "jvp"
+        return replace(
+            self, title=f"{self.title} with {linear.title}", reads=reads, helpers=(*self.helpers, *functions)
+        )
 
     def parts(self, options: Mapping[str, str]) -> tuple[Part, ...]:
         """The classes that a module with these options holds."""

@@ -1,4 +1,4 @@
-"""Implicit methods for z' = f(z) - z whose linear systems are solved with products (df/dz) v alone."""
+"""Implicit methods for z' = f(z) - z whose linear systems are solved with products (df/dz) v."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from deqc.solvers.adjoint import ASSUME
 from deqc.solvers.base import Brought
 from deqc.solvers.flow import CONTROL, Controlled
-from deqc.solvers.newton_krylov import LINEAR_RTOL, LINEAR_STEPS, MEMORY
 
 _ROOT = 2**0.5
 _SHARE = _ROOT / 4
@@ -23,25 +23,25 @@ class Implicit(Controlled):
     """
 
     reads: Literal["", "jacobian", "jvp"] = "jvp"
-    unrolled: str = "linear_steps"
+    unrolled: str = "linear_solver.max_steps"
+    linear: bool = True
     newton: bool = False  # whether stages are solved by Newton's method
 
     def brought(self, options: Mapping[str, str]) -> Brought:
         """Its coefficients, those of the control of steps, and the limits of Newton's method."""
         brought = super().brought(options)
         newton = {"NEWTON_GOAL": 0.01, "NEWTON_SHRINK": 0.5} if self.newton else {}
-        helpers = (*brought.helpers, "_gmres", "_restarted_gmres")
-        return replace(brought, constants={**brought.constants, "DEADBAND": 1.2, **newton}, helpers=helpers)
+        return replace(brought, constants={**brought.constants, "DEADBAND": 1.2, **newton})
 
 
 IMPLICIT_EULER = Implicit(
     "implicit_euler",
-    "Implicit Euler steps of order 1 on z' = f(z) - z, each by Newton's method with GMRES: one evaluation of f and a "
+    "Implicit Euler steps of order 1 on z' = f(z) - z, each by Newton's method: one evaluation of f and a "
     "linear solve with products (df/dz) v for each Newton step, for stiff f and states of any size (Hairer & Wanner "
     "1996, IV.8).",
-    (*CONTROL, LINEAR_RTOL, LINEAR_STEPS, MEMORY),
+    (*CONTROL, ASSUME),
     title="the implicit Euler method on z' = f(z) - z",
-    remedy="more linear_steps, a smaller step_rtol, or newton_krylov",
+    remedy="more steps of the linear solver, a smaller step_rtol, or newton_krylov",
     note="Each of Newton's steps counts as one. A sample whose steps in time shrink to nothing ends as stalled.",
     newton=True,
     order=1,
@@ -53,11 +53,11 @@ IMPLICIT_EULER = Implicit(
 TRBDF2 = Implicit(
     "trbdf2",
     "TR-BDF2 steps of order 2 on z' = f(z) - z, half a trapezoidal rule and a backward difference, each by Newton's "
-    "method with GMRES: one evaluation of f and a linear solve with products (df/dz) v for each Newton step, and one "
+    "method: one evaluation of f and a linear solve with products (df/dz) v for each Newton step, and one "
     "more of both for the error (Bank et al. 1985; Hosea & Shampine 1996).",
-    (*CONTROL, LINEAR_RTOL, LINEAR_STEPS, MEMORY),
+    (*CONTROL, ASSUME),
     title="the method TR-BDF2 on z' = f(z) - z",
-    remedy="more linear_steps, a smaller step_rtol, or newton_krylov",
+    remedy="more steps of the linear solver, a smaller step_rtol, or newton_krylov",
     note="Each of Newton's steps counts as one, and so does the estimate of the error. A sample whose steps in time "
     "shrink to nothing ends as stalled.",
     helpers=("_combined",),
@@ -77,9 +77,9 @@ ROSENBROCK23 = Implicit(
     "rosenbrock23",
     "Rosenbrock steps of order 2 on z' = f(z) - z, with an error estimate of order 3: two evaluations of f and three "
     "linear solves with products (df/dz) v a step, and no Newton iteration (Shampine & Reichelt 1997).",
-    (*CONTROL, LINEAR_RTOL, LINEAR_STEPS, MEMORY),
+    (*CONTROL, ASSUME),
     title="the Rosenbrock method of Shampine and Reichelt on z' = f(z) - z",
-    remedy="more linear_steps, a smaller step_rtol, or newton_krylov",
+    remedy="more steps of the linear solver, a smaller step_rtol, or newton_krylov",
     note="A sample whose steps in time shrink to nothing ends as stalled.",
     template="rosenbrock",
     constants={"DIAGONAL": 1 / (2 + _ROOT), "TWIST": 6 + _ROOT},

@@ -1,65 +1,73 @@
-"""Linear solvers of the implicit adjoint: each solves (I - J)^T u = g for each sample, without knowing the loss.
+"""Linear solvers: of the implicit adjoint, (I - J)^T u = g, and of the steps of Newton's method and its like.
 
-The tolerances and `max_steps` that all of them share are in `deqc.settings`.
+Each solves for each sample by itself. The tolerances and `max_steps` that all of them share are in `deqc.settings`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from deqc.fields import Field, Kind
 from deqc.solvers.anderson import ANDERSON
-from deqc.solvers.base import Description
+from deqc.solvers.base import Linear
 from deqc.solvers.broyden import BROYDEN, LIMITED_MEMORY_BROYDEN
 from deqc.solvers.picard import PICARD
 
-
-@dataclass(frozen=True)
-class Linear(Description):
-    """A linear solver with a function of its own, `_<name>(product, b, goal, most) -> (x, residual norms, steps)`.
-
-    It is in `templates/linear_solvers/<name>.py.jinja`.
-    """
-
-    products: int = 1  # with the Jacobian, a step
-    symmetric: bool = False  # whether it takes symmetric Jacobians alone
-    exact: bool = True  # whether it gets to any tolerance, given the steps
-
+MEMORY = Field(
+    "memory",
+    Kind.INT,
+    "The most vectors that a Krylov space keeps, for each sample; after as many steps it is begun anew from what is "
+    "left, which takes a product more. By default as many as there are steps.",
+    default=None,
+    minimum=1,
+    examples=(20, 10),
+)
 
 GMRES = Linear(
     "gmres",
-    "Minimal residual over a growing Krylov space, without restart: one product with J^T a step, and `max_steps` is "
-    "also the size of the space (Saad & Schultz 1986).",
+    "Minimal residual over a growing Krylov space: one product with J or J^T a step, and a vector of memory, up to "
+    "`memory` of them (Saad & Schultz 1986).",
+    (MEMORY,),
     unrolled="max_steps",
+    title="GMRES",
 )
 
 BICGSTAB = Linear(
     "bicgstab",
-    "Stabilised biconjugate gradients for each sample: two products with J^T a step, and memory for a handful of "
+    "Stabilised biconjugate gradients for each sample: two products with J or J^T a step, and memory for a handful of "
     "vectors, however many the steps are (van der Vorst 1992).",
     unrolled="max_steps",
+    title="BiCGSTAB",
     products=2,
 )
 
 CG = Linear(
     "cg",
-    "Conjugate gradients for each sample: one product with J^T a step and three vectors, for a J that is symmetric "
-    "with eigenvalues below 1, as of a gradient; it has to be said: `assume: symmetric` (Hestenes & Stiefel 1952).",
+    "Conjugate gradients for each sample: one product with J a step and three vectors, for a J that is symmetric with "
+    "eigenvalues below 1, as of a gradient; it has to be said: `assume: symmetric` (Hestenes & Stiefel 1952).",
     unrolled="max_steps",
+    title="conjugate gradients",
     symmetric=True,
 )
 
 NEUMANN = Linear(
     "neumann",
-    "The first `max_steps` terms of u = g + J^T g + (J^T)^2 g + ...: approximate by choice, and better with more terms "
-    "where f is a contraction (Lorraine, Vicol & Duvenaud 2020).",
+    "The first `max_steps` terms of u = g + J g + J^2 g + ..., or of that with J^T: approximate by choice, and better "
+    "with more terms where f is a contraction (Lorraine, Vicol & Duvenaud 2020).",
     max_steps=5,
     unrolled="max_steps",
+    title="a Neumann series",
     exact=False,
 )
 
-LU = Description(
+LU = Linear(
     "lu",
-    "Builds I - J^T of each sample and factorises it: exact, for small states (Golub & Van Loan 2013, section 3.4).",
+    "Builds I - J of each sample and factorises it: exact, for small states (Golub & Van Loan 2013, section 3.4).",
     max_steps=None,
+    title="LU factors",
+    dense=True,
 )
+
+# Those of the steps of a solver, which need no exact solution: they end early.
+INNER = (*(replace(one, max_steps=20) for one in (GMRES, BICGSTAB, CG)), NEUMANN, LU)
 
 LINEAR_PICARD = replace(
     PICARD,

@@ -37,6 +37,7 @@ from deqc.spec.model import (
     Reference,
     Shape,
     Sizes,
+    Solver,
     Spec,
     Step,
 )
@@ -109,7 +110,8 @@ def document(spec: Spec) -> dict[str, Any]:
             **({"trace": True} if spec.solver.trace else {}),
             **({"compaction": True} if spec.solver.compaction else {}),
             **({} if spec.solver.mask is None else {"mask": f"${spec.solver.mask}"}),
-            **({"eval": dict(spec.solver.evaluation)} if spec.solver.evaluation else {}),
+            **({} if spec.solver.linear_solver is None else {"linear_solver": _method(spec.solver.linear_solver)}),
+            **({"eval": evaluation} if (evaluation := evaluated(spec.solver)) else {}),
         },
         "adjoint": {
             **_method(spec.adjoint.method),
@@ -136,6 +138,12 @@ def _input(one: Input) -> list[Any]:
 def _sizes(shape: Shape) -> list[Any]:
     """Numbers, and the names of dimensions as text."""
     return [str(size) if named(size) else size for size in shape.sizes]
+
+
+def evaluated(solver: Solver) -> dict[str, Any]:
+    """What has another value in eval mode, as it is written."""
+    linear = {"linear_solver": dict(solver.linear_evaluation)} if solver.linear_evaluation else {}
+    return {**solver.evaluation, **linear}
 
 
 def _method(method: Method) -> dict[str, Any]:

@@ -7,16 +7,16 @@ from typing import TypeAlias
 
 from deqc.diagnostics import Problems, Span
 from deqc.fields import Field, Kind
-from deqc.settings import IN_EVALUATION, JACOBIAN, LINEAR, SOLVER, TERMINATION, WATCH
-from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, QUANTITIES, SOLVERS, Description
+from deqc.settings import IN_EVALUATION, INNER, JACOBIAN, LINEAR, SOLVER, TERMINATION, WATCH
+from deqc.solvers import ADJOINTS, INNER_SOLVERS, LINEAR_SOLVERS, QUANTITIES, SOLVERS, Description, Iteration
 from deqc.spec.bounds import alternatives, conform
 from deqc.spec.model import Adjoint, JacobianRegularization, Method, Number, Solver
 from deqc.spec.places import covered
 from deqc.spec.tree import Mapping, Node, Scalar
 
 Value: TypeAlias = "Number | str | None"
-_NUMBERS = {one.name for one in (*SOLVER, *LINEAR) if one.kind is Kind.NUMBER}
-_SHARED = {one.name for one in LINEAR}
+_NUMBERS = {one.name for one in (*SOLVER, *LINEAR, *INNER) if one.kind is Kind.NUMBER}
+_LINEAR = "linear_solver"
 
 
 def solver(node: Node | None, problems: Problems) -> Solver | None:
@@ -26,7 +26,8 @@ def solver(node: Node | None, problems: Problems) -> Solver | None:
     if description is None:
         return None
     shared = {one.name: one.default for one in SOLVER} | {"max_steps": description.max_steps}
-    own = _own(written, description, {*shared, "method", "termination", "eval", "mask"}, SOLVERS, "solver", problems)
+    others = {"method", "termination", "eval", "mask", _LINEAR}
+    own = _own(written, description, {*shared, *others}, SOLVERS, "solver", problems)
     shared |= {name: _scalar(value) for name, (value, _) in written.items() if name in shared}
     evaluation = _evaluation(written, description, {**shared, **(own or {})}, problems)
     termination: dict[str, object] = {one.name: one.default for one in TERMINATION}
@@ -36,6 +37,7 @@ def solver(node: Node | None, problems: Problems) -> Solver | None:
             name: _scalar(value) for name, (value, _) in _written(stop, "mode").items() if name in termination
         }
     watch = _watch(str(termination["mode"]), written, problems)
+    linear, linear_evaluation = _inner(written, description, problems)
     if problems.errors or own is None or evaluation is None:
         return None
     return Solver(
@@ -52,7 +54,31 @@ def solver(node: Node | None, problems: Problems) -> Solver | None:
         watch=watch,
         mask=str(_scalar(written["mask"][0]))[1:] if "mask" in written else None,
         evaluation=evaluation,
+        linear_solver=linear,
+        linear_evaluation=linear_evaluation,
     )
+
+
+def _inner(
+    written: Map[str, tuple[Node, Span]], description: Description, problems: Problems
+) -> tuple[Method | None, dict[str, Value]]:
+    """The linear solver of the method's steps, and its settings that have another value in eval mode."""
+    overlay = _written(written["eval"][0]) if "eval" in written else {}
+    if not (isinstance(description, Iteration) and description.linear):
+        owners = [one.name for one in SOLVERS.values() if isinstance(one, Iteration) and one.linear]
+        for span in (given[_LINEAR][1] for given in (written, overlay) if _LINEAR in given):
+            message = f"'{_LINEAR}' is an option of {_several(owners)}; {description.name} solves no linear system"
+            hint = "that of the backward solve stands in `adjoint`; else remove it, or write `method: newton_krylov`"
+            problems.add("E080", span, message, hint=hint)
+        return None, {}
+    linear = _linear(written.get(_LINEAR, (None,))[0], "solver", INNER, INNER_SOLVERS, "gmres", problems)
+    if linear is None or _LINEAR not in overlay:
+        return linear, {}
+    shared = {one.name for one in INNER}
+    later = _written(overlay[_LINEAR][0])
+    own = _own(later, INNER_SOLVERS[linear.name], shared, INNER_SOLVERS, f"solver.eval.{_LINEAR}", problems) or {}
+    values = {name: own[name] if name in own else _typed(name, node) for name, (node, _) in later.items()}
+    return linear, {name: value for name, value in values.items() if value not in (None, linear.options.get(name))}
 
 
 def _evaluation(
@@ -60,7 +86,7 @@ def _evaluation(
 ) -> dict[str, Value] | None:
     """The settings that have another value in eval mode than in training. None after a diagnostic."""
     overlay = _written(written["eval"][0]) if "eval" in written else {}
-    own = _own(overlay, description, set(IN_EVALUATION), SOLVERS, "solver.eval", problems)
+    own = _own(overlay, description, {*IN_EVALUATION, _LINEAR}, SOLVERS, "solver.eval", problems)
     if own is None:
         return None
     chosen = {name: own[name] if name in own else _typed(name, node) for name, (node, _) in overlay.items()}
@@ -87,15 +113,15 @@ def adjoint(node: Node | None, rtol: float, problems: Problems) -> Adjoint | Non
     description = ADJOINTS.get(method)
     if description is None:
         return None
-    own = _own(written, description, {"method", "linear_solver"}, ADJOINTS, "adjoint", problems)
+    own = _own(written, description, {"method", _LINEAR}, ADJOINTS, "adjoint", problems)
     linear: Method | None = None
     if method == "implicit":
-        linear = _linear(written["linear_solver"][0] if "linear_solver" in written else None, rtol, problems)
+        linear = _linear(written.get(_LINEAR, (None,))[0], "adjoint", LINEAR, LINEAR_SOLVERS, "auto", problems, rtol)
         if linear is None:
             return None
-    elif "linear_solver" in written:
-        message = f"'linear_solver' is an option of implicit; {method} solves no linear system"
-        problems.add("E080", written["linear_solver"][1], message, hint="remove it, or write `method: implicit`")
+    elif _LINEAR in written:
+        message = f"'{_LINEAR}' is an option of implicit; {method} solves no linear system"
+        problems.add("E080", written[_LINEAR][1], message, hint="remove it, or write `method: implicit`")
     if problems.errors or own is None:
         return None
     return Adjoint(_as_method(description, own, written, node), linear)
@@ -131,15 +157,24 @@ def resolved(method: Method, name: str, table: Map[str, Description]) -> Method:
     return Method(name, options, method.span, method.written, method.spans)
 
 
-def _linear(node: Node | None, rtol: float, problems: Problems) -> Method | None:
-    written, method = _written(node), _method(node, "auto")
-    description = LINEAR_SOLVERS.get(method)
+def _linear(
+    node: Node | None,
+    section: str,
+    fields: tuple[Field, ...],
+    table: Map[str, Description],
+    default: str,
+    problems: Problems,
+    rtol: float | None = None,
+) -> Method | None:
+    """The linear solver of a section, with the settings that all in the table share; None after a diagnostic."""
+    written, method = _written(node), _method(node, default)
+    description = table.get(method)
     if description is None:
         return None
-    own = _own(written, description, {*_SHARED, "method"}, LINEAR_SOLVERS, "adjoint.linear_solver", problems)
-    shared: dict[str, Value] = {one.name: _plain(one.default) for one in LINEAR}
-    shared |= {"max_steps": description.max_steps, "rtol": rtol}
-    shared |= {name: _typed(name, value) for name, (value, _) in written.items() if name in _SHARED}
+    shared: dict[str, Value] = {one.name: _plain(one.default) for one in fields}
+    own = _own(written, description, {*shared, "method"}, table, f"{section}.{_LINEAR}", problems)
+    shared |= {"max_steps": description.max_steps, **({} if rtol is None else {"rtol": rtol})}
+    shared |= {name: _typed(name, value) for name, (value, _) in written.items() if name in shared}
     return None if own is None or problems.errors else _as_method(description, {**shared, **own}, written, node)
 
 
@@ -178,13 +213,16 @@ def _own(
             continue
         ok = False
         theirs = ", ".join(options) if options else "none"
-        told = owners if len(owners) <= 2 else [", ".join(owners[:2]), "others"]
-        all_owners = " and ".join(told)
-        message = f"'{name}' is an option of {all_owners}, not of {description.name}"
+        message = f"'{name}' is an option of {_several(owners)}, not of {description.name}"
         meant = str(_scalar(node)) if _scalar(node) in table else owners[0]
         hint = f"remove it, or write `{principal}: {meant}`"
         problems.add("E080", span, message, expected=f"options of {description.name}: {theirs}", hint=hint)
     return options if ok else None
+
+
+def _several(owners: list[str]) -> str:
+    """Names in a message, the first two of many."""
+    return " and ".join(owners if len(owners) <= 2 else [", ".join(owners[:2]), "others"])
 
 
 def _defaults(description: Description) -> dict[str, Value]:

@@ -187,6 +187,8 @@ class Solver:
     watch: Mapping[str, Number]  # what the safe modes give up on; empty for the others
     mask: str | None = None  # the input that says where the stop test looks
     evaluation: Mapping[str, Number | str | None] = field(default_factory=dict)  # what has another value in eval mode
+    linear_solver: Method | None = None  # of the method's steps, where they solve linear systems
+    linear_evaluation: Mapping[str, Number | str | None] = field(default_factory=dict)  # and its values in eval mode
 
     @property
     def safe(self) -> bool:

@@ -7,12 +7,18 @@ from collections.abc import Set
 from dataclasses import replace
 
 from deqc.diagnostics import Problems, Span
-from deqc.solvers import SOLVERS
+from deqc.solvers import SOLVERS, Description, Iteration
 from deqc.spec.scalars import resolve
 from deqc.spec.tree import Entry, Mapping, Scalar
 
-_OWN = frozenset(field.name for method in SOLVERS.values() for field in method.fields)
-"""The options that are some method's own."""
+
+def _own(method: Description | None) -> frozenset[str]:
+    """The options that are the method's own."""
+    linear = {"linear_solver"} if isinstance(method, Iteration) and method.linear else set()
+    return frozenset(linear | {field.name for field in method.fields} if method is not None else ())
+
+
+_OWN = frozenset[str]().union(*map(_own, SOLVERS.values()))
 
 
 def named(text: str, file: str, column: int, problems: Problems) -> Mapping | None:
@@ -55,7 +61,7 @@ def with_solver(root: Mapping, settings: Mapping) -> Mapping:
     method = SOLVERS.get(str(chosen.value)) if isinstance(chosen, Scalar) else None
     gone = {entry.name for entry in settings}
     if chosen is not None:
-        gone |= _OWN - {field.name for field in method.fields} if method is not None else _OWN
+        gone |= _OWN - _own(method)
     kept = tuple(one for one in (_without(entry, gone) for entry in own) if one is not None)
     merged = replace(own, entries=(*kept, *settings.entries))
     entries = tuple(replace(entry, value=merged) if entry is section else entry for entry in root)

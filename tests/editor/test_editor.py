@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from deqc.ops import STEPS
-from deqc.settings import JACOBIAN, LINEAR, SECTIONS, SOLVER
-from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, QUANTITIES, SOLVERS
+from deqc.settings import INNER, JACOBIAN, LINEAR, SECTIONS, SOLVER
+from deqc.solvers import ADJOINTS, INNER_SOLVERS, LINEAR_SOLVERS, QUANTITIES, SOLVERS, Description, Iteration
 from tests.editor.client import Editor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +69,14 @@ def test_what_is_wrong_is_marked_at_its_line(editor: Editor, text: str, line: in
 
 BODY = f"{HEAD}main_layers: [tanh]\n"
 SHARED = {one.name for one in SOLVER} | {"termination", "eval", "mask"}
+
+
+def offered_by(method: Description) -> set[str]:
+    """What the method has of its own."""
+    linear = {"linear_solver"} if isinstance(method, Iteration) and method.linear else set()
+    return linear | {one.name for one in method.fields}
+
+
 # The server sometimes offers the schema itself, by its title, where a mapping is still empty.
 TITLE = "deqc spec, language version 1"
 
@@ -80,9 +88,13 @@ TITLE = "deqc spec, language version 1"
         (f"{HEAD}main_layers:\n  - conv2d:\n      |", {one.name for one in STEPS["conv2d"].fields}),
         (f"{BODY}solver:\n  method: |\n", set(SOLVERS)),
         (f"{BODY}solver:\n  |\n", SHARED | {"method"}),
+        *[(f"{BODY}solver:\n  method: {name}\n  |\n", SHARED | offered_by(method)) for name, method in SOLVERS.items()],
         *[
-            (f"{BODY}solver:\n  method: {name}\n  |\n", SHARED | {one.name for one in method.fields})
-            for name, method in SOLVERS.items()
+            (
+                f"{BODY}solver:\n  method: trbdf2\n  linear_solver:\n    method: {name}\n    |\n",
+                {one.name for one in (*INNER, *method.fields)},
+            )
+            for name, method in INNER_SOLVERS.items()
         ],
         (f"{BODY}adjoint:\n  method: |\n", set(ADJOINTS)),
         (f"{BODY}adjoint:\n  |\n", {"method", "linear_solver", "assume"}),

@@ -19,8 +19,8 @@ from deqc.fields import Field
 from deqc.ops import STEPS
 from deqc.ops.base import HEAD, Op
 from deqc.ops.weights import WEIGHT_FIELDS
-from deqc.settings import IN_EVALUATION, JACOBIAN, LINEAR, SOLVER, TERMINATION, WATCH
-from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, QUANTITIES, SOLVERS, Description
+from deqc.settings import IN_EVALUATION, INNER, JACOBIAN, LINEAR, SOLVER, TERMINATION, WATCH
+from deqc.solvers import ADJOINTS, INNER_SOLVERS, LINEAR_SOLVERS, QUANTITIES, SOLVERS
 
 HOLE = "@"
 PLAIN = yaml.safe_load(
@@ -139,6 +139,13 @@ SECTIONS = {
         "{input: {x: [4], m: {shape: [4], dtype: bool}, n: {shape: [4], dtype: bool}}, solver: {mask: '@'}}", "$m", "$n"
     ),
     "solver.eval": context("{solver: {method: picard, eval: '@'}}", {"max_steps": 60}, {"damping": 0.5}),
+    "solver.linear_solver": context("{solver: {method: newton_krylov, assume: symmetric, linear_solver: '@'}}"),
+    "solver.linear_solver.method": context(
+        "{solver: {method: newton_krylov, assume: symmetric, linear_solver: {method: '@'}}}"
+    ),
+    "solver.eval.linear_solver": context(
+        "{solver: {method: newton_krylov, eval: {linear_solver: '@'}}}", {"rtol": 1e-6}, {"max_steps": 30}
+    ),
     "adjoint": context("{adjoint: '@'}"),
     "adjoint.method": context("{adjoint: {method: '@'}}"),
     "adjoint.linear_solver": context("{adjoint: {assume: symmetric, linear_solver: '@'}}"),
@@ -291,11 +298,23 @@ def placed(op: Op, step: object, shape: object) -> Context:
 
 
 EVALUATED = tuple(one for one in SOLVER if one.name in IN_EVALUATION)
-_METHODS: tuple[tuple[str, dict[str, Description], tuple[Any, ...], str], ...] = (
+_METHODS: tuple[tuple[str, dict[str, Any], tuple[Any, ...], str], ...] = (
     ("solver", SOLVERS, SOLVER, "{{solver: {{method: {}, {}: '@'}}}}"),
     ("solver.termination", SOLVERS, TERMINATION, "{{solver: {{method: {}, termination: {{{}: '@'}}}}}}"),
     ("solver.termination", SOLVERS, WATCH, "{{solver: {{method: {}, termination: {{mode: rel_norm_safe, {}: '@'}}}}}}"),
     ("solver.eval", SOLVERS, EVALUATED, "{{solver: {{method: {}, eval: {{{}: '@'}}}}}}"),
+    (
+        "solver.linear_solver",
+        INNER_SOLVERS,
+        INNER,
+        "{{solver: {{method: newton_krylov, assume: symmetric, linear_solver: {{method: {}, {}: '@'}}}}}}",
+    ),
+    (
+        "solver.eval.linear_solver",
+        INNER_SOLVERS,
+        INNER,
+        "{{solver: {{method: trbdf2, assume: symmetric, linear_solver: {}, eval: {{linear_solver: {{{}: '@'}}}}}}}}",
+    ),
     ("adjoint", ADJOINTS, (), "{{adjoint: {{method: {}, {}: '@'}}}}"),
     (
         "adjoint.linear_solver",

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from deqc.compiler import compile_text
 from deqc.loading import import_model
-from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS
+from deqc.solvers import ADJOINTS, INNER_SOLVERS, LINEAR_SOLVERS, SOLVERS
 from tests.solvers.rows import ROWS
 
 BED = """\
@@ -112,8 +112,21 @@ BY_ADJOINT = tuple(
     for name in ADJOINTS
     if name != "implicit"
 )
+BY_INNER_SOLVER = tuple(
+    Case(
+        f"steps by {name}",
+        {"method": "newton_krylov", "assume": "symmetric", "linear_solver": {"method": name, **short}},
+        body=SYMMETRIC if name == "cg" else BED,
+    )
+    for name, one in INNER_SOLVERS.items()
+    for short in ({"max_steps": 4} if one.unrolled else {},)
+)
 OTHERS = (
-    Case("a Krylov space begun anew", {"method": "newton_krylov", "memory": 1, "linear_steps": 3, "linear_rtol": 1e-6}),
+    Case("implicit steps by lu", {"method": "trbdf2", "linear_solver": "lu"}),
+    Case(
+        "a Krylov space begun anew",
+        {"method": "newton_krylov", "linear_solver": {"method": "gmres", "memory": 1, "max_steps": 3, "rtol": 1e-6}},
+    ),
     Case("the seed's steps in time", {"method": "vcabm3", "steady_state": "seed", "atol": 0.01, "rtol": 0.01}),
     Case("few stages", {"method": "rock2", "max_stages": 5}),
     Case("coupled steps in time", {"method": "tsit5", "coupling": "batch"}),
@@ -127,7 +140,7 @@ OTHERS = (
     Case("views of one memory", {"method": "picard", "max_steps": 200}, {"linear_solver": "picard"}, VIEWS["slices"]),
     Case("mask", {"method": "anderson", "mask": "$valid", "termination": {"norm": "rms"}}, body=PADDED),
 )
-CASES = (*BY_SOLVER, *BY_LINEAR_SOLVER, *BY_ADJOINT, *OTHERS)
+CASES = (*BY_SOLVER, *BY_LINEAR_SOLVER, *BY_ADJOINT, *BY_INNER_SOLVER, *OTHERS)
 QUICK = ("anderson",)
 
 

@@ -52,6 +52,11 @@ OVERLAYS = [
     ("newton", {"termination": {"mode": "abs_norm_safe", "norm": "rms"}}, {"atol": 1e-10}),
     ("cascade", {}, {"atol": 1e-9, "max_steps": 5}),
     ("trust_region", {}, {"max_steps": 2, "on_failure": "ignore"}),
+    (
+        "newton_krylov",
+        {"linear_solver": {"method": "gmres", "rtol": 0.1, "max_steps": 2}},
+        {"linear_solver": {"rtol": 1e-6, "max_steps": 4, "memory": 3}},
+    ),
 ]
 
 

@@ -50,7 +50,7 @@ class Walk:
             return torch.full_like(h, 0.5)
 
         told = type("Told", (getattr(module(method), IMPLICIT[method]),), {"judged": judged, "error": error})
-        self.solver = told(jvp, 0.0, 1.0, linear_rtol=1e-13, linear_steps=20, memory=20)
+        self.solver = told(jvp, 0.0, 1.0, linear_rtol=1e-13, linear_steps=20)
         self.f, self.z, self.fz = f, z, f(z)
         self.memory = self.solver.init(f, z, self.fz)
         self.errors = z
@@ -177,7 +177,7 @@ def test_a_stage_that_newton_does_not_solve_makes_the_step_shorter(method: str) 
     def f(z: Tensor) -> Tensor:
         return z - 20 * torch.arctan(z - 1)
 
-    solver = getattr(module(method), IMPLICIT[method])(products(f), 0.1, 0.0, 1e-6, 20, 20)
+    solver = getattr(module(method), IMPLICIT[method])(products(f), 0.1, 0.0, 1e-6, 20)
     z = torch.full((1, 1), 4.0, dtype=torch.float64)
     h, *memory = solver.init(f, z, f(z))
     h, state = torch.full_like(h, 8.0), (z, f(z))
@@ -197,7 +197,7 @@ def test_a_stage_that_newton_does_not_solve_makes_the_step_shorter(method: str) 
 def test_linear_systems_are_those_of_the_step() -> None:
     """d - c (J - I) d = b, for each sample's c, also a huge one."""
     f = stiff()
-    solver: Any = module("rosenbrock23")._Rosenbrock(products(f.__call__), 0.1, 0.0, 1e-12, 20, 20)
+    solver: Any = module("rosenbrock23")._Rosenbrock(products(f.__call__), 0.1, 0.0, 1e-12, 20)
     c = torch.tensor([[1e-3], [2.0], [1e12]], dtype=torch.float64)
     on = torch.tensor([True, True, True])
     d, count = solver.solve(lambda v: (f.a @ v.unsqueeze(2)).squeeze(2), c, f.b, on)
@@ -214,7 +214,7 @@ def test_linear_systems_are_those_of_the_step() -> None:
 def test_the_deadband() -> None:
     """A step is as long as the last one where it would be up to 1.2 times shorter."""
     it = module("trbdf2")
-    solver = it._Trbdf2(products(pendulum), 0.1, 0.0, 1e-3, 20, 20)
+    solver = it._Trbdf2(products(pendulum), 0.1, 0.0, 1e-3, 20)
     h, past, most = torch.full((4,), 0.3), torch.full((4,), 0.5), torch.full((4,), 10.0)
     error = torch.tensor([0.6, 0.8, 0.999, 1.001])
     later, _, _ = solver.after(h, past, most, error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from types import ModuleType
 
@@ -24,8 +24,9 @@ def product(f: Linear) -> Map:
     return lambda v: (f.a @ v.unsqueeze(2)).squeeze(2)
 
 
-def krylov(**settings: object) -> ModuleType:
-    return module("newton_krylov", **{"atol": 1e-10, "max_steps": 100, "on_failure": "ignore", **settings})
+def krylov(linear: Mapping[str, object] | None = None, **settings: object) -> ModuleType:
+    ours = {"atol": 1e-10, "max_steps": 100, "on_failure": "ignore", **settings}
+    return module("newton_krylov", **ours, linear_solver={"method": "gmres", **(linear or {})})
 
 
 def curved(size: int = 6, batch: int = 4, reach: float = 1.2) -> tuple[Map, Callable[[Tensor], Map]]:
@@ -126,13 +127,13 @@ def test_gmres_begins_anew_with_bounded_memory() -> None:
         asked.append(v)
         return product(f)(v)
 
-    x, norm, products = krylov()._restarted_gmres(counting, f.b, goal, 60, 3)
+    x, norm, products = krylov({"memory": 3})._restarted_gmres(counting, f.b, goal, 60, 3)
     residual = torch.linalg.vector_norm(f.b - x + product(f)(x), dim=1)
     torch.testing.assert_close(residual, norm, rtol=1e-5, atol=1e-12)
     assert bool((norm <= goal).all())
     assert len(asked) == int(products.max())
     assert bool((products > 7).all())  # more than one beginning
-    short, left, few = krylov()._restarted_gmres(product(f), f.b, goal, 5, 3)  # 3 + 1 + 2
+    short, left, few = krylov({"memory": 3})._restarted_gmres(product(f), f.b, goal, 5, 3)  # 3 + 1 + 2
     assert few.tolist() == [6] * 5
     assert bool((left > goal).all())
     first, _, _ = krylov()._gmres(product(f), f.b, goal, 3)
@@ -188,7 +189,7 @@ def test_fewer_products_by_the_forcing_term() -> None:
     z0 = torch.zeros(4, 30, dtype=torch.float64)
     counts = {}
     for forcing, rtol in (("fixed", 1e-8), ("eisenstat_walker", 1e-8)):
-        z, record = krylov(forcing=forcing, linear_rtol=rtol).fixed_point(f, z0, jvp=jvp)
+        z, record = krylov({"rtol": rtol}, forcing=forcing).fixed_point(f, z0, jvp=jvp)
         assert record.status.tolist() == [0] * 4
         assert bool(((f(z) - z).abs() <= 1e-10).all())
         counts[forcing] = int(record.njvp.sum())
@@ -196,18 +197,15 @@ def test_fewer_products_by_the_forcing_term() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "order"),
-    [
-        ({"forcing": "fixed", "linear_rtol": 1e-14}, 2.0),
-        ({"forcing": "eisenstat_walker", "linear_rtol": 1e-14}, 1.8),
-    ],
+    ("forcing", "order"),
+    [("fixed", 2.0), ("eisenstat_walker", 1.8)],
 )
-def test_order(options: dict[str, object], order: float) -> None:
+def test_order(forcing: str, order: float) -> None:
     """log |r_(k+1)| / log |r_k| while the residual is small, but not yet rounding."""
     f, jvp = curved(1, 1, reach=0.5)
     sizes = []
     for steps in range(1, 9):
-        made = krylov(atol=0.0, max_steps=steps, **options)
+        made = krylov({"rtol": 1e-14}, atol=0.0, max_steps=steps, forcing=forcing)
         _, record = made.fixed_point(f, torch.full((1, 1), 4.0, dtype=torch.float64), jvp=jvp)
         sizes.append(float(record.residual_norm))
     rates = [math.log(b) / math.log(a) for a, b in pairwise(sizes) if a < 1e-2 and b > 1e-14]
@@ -216,11 +214,11 @@ def test_order(options: dict[str, object], order: float) -> None:
 
 
 def test_a_fixed_forcing_term_converges_linearly_at_its_rate() -> None:
-    """On a linear map each step lowers the residual by linear_rtol at least, and by far more only by luck."""
+    """On a linear map each step lowers the residual by the rtol at least, and by far more only by luck."""
     f = linear("expansive", size=20)
     sizes = []
     for steps in range(1, 5):
-        made = krylov(forcing="fixed", linear_rtol=0.1, atol=0.0, max_steps=steps)
+        made = krylov({"rtol": 0.1}, forcing="fixed", atol=0.0, max_steps=steps)
         z, record = made.fixed_point(f, torch.zeros_like(f.b), jvp=lambda _z: product(f))
         sizes.append(torch.linalg.vector_norm(f(z) - z, dim=1))
     for a, b in pairwise(sizes):
@@ -302,9 +300,7 @@ def test_dtypes_and_batches(dtype: torch.dtype, batch: int) -> None:
 @pytest.mark.parametrize("forcing", ["fixed", "eisenstat_walker"])
 def test_unrolled_gradients(forcing: str) -> None:
     """Those of the solution, also beside a sample that is solved at the start and with a zero residual."""
-    made = module(
-        "newton_krylov", adjoint="unroll", atol=1e-13, max_steps=12, forcing=forcing, linear_rtol=1e-12, memory=4
-    )
+    made = krylov({"rtol": 1e-12, "memory": 4}, adjoint="unroll", atol=1e-13, max_steps=12, forcing=forcing)
     b = torch.tensor([[0.3, -0.2, 0.5], [0.0, 0.0, 0.0]], dtype=torch.float64, requires_grad=True)
     a = torch.tensor([[0.5, -0.4, 0.1], [0.2, 0.3, -0.6], [0.3, 0.1, 0.2]], dtype=torch.float64)
     f: Map = lambda z: torch.tanh(z @ a.t() + b)  # noqa: E731
@@ -319,11 +315,13 @@ def test_unrolled_gradients(forcing: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "options", ["", ", memory: 3, linear_steps: 8, line_search: backtracking, forcing: eisenstat_walker"]
+    ("linear", "options"),
+    [("", ""), (", memory: 3, max_steps: 8", ", line_search: backtracking, forcing: eisenstat_walker")],
 )
-def test_compiled(options: str) -> None:
+def test_compiled(linear: str, options: str) -> None:
     torch.manual_seed(0)
-    solver = f"{{method: newton_krylov, atol: 1.0e-10, linear_rtol: 1.0e-6{options}}}"
+    linear = f"{{method: gmres, rtol: 1.0e-6{linear}}}"
+    solver = f"{{method: newton_krylov, atol: 1.0e-10, linear_solver: {linear}{options}}}"
     model = deqc.load(SPEC.format(solver=solver, adjoint="implicit"))().double()
     x = torch.randn(5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     compiled = torch.compile(model, fullgraph=True)

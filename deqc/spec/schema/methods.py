@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Final
 
 from deqc.fields import Field, Kind
-from deqc.settings import IN_EVALUATION, JACOBIAN, LINEAR, SOLVER, TERMINATION, WATCH
-from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, QUANTITIES, SOLVERS, Description
+from deqc.settings import IN_EVALUATION, INNER, JACOBIAN, LINEAR, SOLVER, TERMINATION, WATCH
+from deqc.solvers import ADJOINTS, INNER_SOLVERS, LINEAR_SOLVERS, QUANTITIES, SOLVERS, Description, Iteration
 from deqc.spec.schema.leaves import Schema, by_type, described, field, leaf, listed
 
 LISTED: Final = 8  # methods at most, that a message names one by one
@@ -22,6 +22,12 @@ NOTHING: Final[Mapping[str, Schema]] = MappingProxyType({})
 
 def solver(text: str) -> Schema:
     """The section `solver`."""
+    linear = described(
+        _linear("solver", INNER, INNER_SOLVERS, "gmres"),
+        "How the linear systems of the method's steps are solved: the name of a method, or its settings.",
+        "gmres",
+        ("bicgstab", {"method": "gmres", "rtol": 1e-2, "max_steps": 40}),
+    )
     fields = {
         "method": _method("solver", SOLVERS, "auto"),
         **_fields("solver", _with_max_steps(SOLVER, SOLVERS)),
@@ -34,23 +40,23 @@ def solver(text: str) -> Schema:
             "state's, or 1.",
             examples=("$mask",),
         ),
+        "linear_solver": linear,
         **_options("solver", SOLVERS),
     }
-    section = _section(fields, _offered("solver", SOLVERS))
+    offered = _offered("solver", SOLVERS)
+    for name, one in SOLVERS.items():
+        if isinstance(one, Iteration) and one.linear:
+            offered[name] = {**offered[name], "linear_solver": linear}
+    section = _section(fields, offered)
     return described(section, text, "auto", ("anderson", {"method": "newton", "atol": 1e-6}))
 
 
 def adjoint(text: str) -> Schema:
     """The section `adjoint`."""
-    linear = {
-        "method": _method("adjoint.linear_solver", LINEAR_SOLVERS, "auto"),
-        **_fields("adjoint.linear_solver", _with_max_steps(LINEAR, LINEAR_SOLVERS)),
-        **_options("adjoint.linear_solver", LINEAR_SOLVERS),
-    }
     fields = {
         "method": _method("adjoint", ADJOINTS, "implicit"),
         "linear_solver": described(
-            _section(linear, _offered("adjoint.linear_solver", LINEAR_SOLVERS)),
+            _linear("adjoint", LINEAR, LINEAR_SOLVERS, "auto"),
             "How the linear system of the implicit adjoint is solved: the name of a method, or its settings.",
             "auto",
             ("lu", {"method": "gmres", "max_steps": 10}),
@@ -61,6 +67,17 @@ def adjoint(text: str) -> Schema:
     offered["implicit"] = {**offered.get("implicit", {}), "linear_solver": fields["linear_solver"]}
     section = _section(fields, offered, default="implicit")
     return described(section, text, "implicit", ("implicit", {"method": "phantom", "steps": 3}))
+
+
+def _linear(section: str, shared: Iterable[Field], table: Mapping[str, Description], default: str) -> Schema:
+    """A linear solver of a section."""
+    owner = f"{section}.linear_solver"
+    fields = {
+        "method": _method(owner, table, default),
+        **_fields(owner, _with_max_steps(shared, table)),
+        **_options(owner, table),
+    }
+    return _section(fields, _offered(owner, table))
 
 
 def jacobian_regularization(text: str, examples: tuple[object, ...]) -> Schema:
@@ -136,16 +153,27 @@ def _termination() -> Schema:
 def _evaluation() -> Schema:
     """The settings that may have other values in eval mode: numbers, and what happens on failure."""
     shared = [one for one in _with_max_steps(SOLVER, SOLVERS) if one.name in IN_EVALUATION]
-    every = {**_fields("solver.eval", shared), **_options("solver.eval", SOLVERS, (Kind.INT, Kind.NUMBER))}
-    # What is left out is as in training.
-    settings = {name: {key: value for key, value in one.items() if key != "default"} for name, one in every.items()}
+    numbers = (Kind.INT, Kind.NUMBER)
+    every = {**_fields("solver.eval", shared), **_options("solver.eval", SOLVERS, numbers)}
+    owner = "solver.eval.linear_solver"
+    inner = {**_fields(owner, _with_max_steps(INNER, INNER_SOLVERS)), **_options(owner, INNER_SOLVERS, numbers)}
+    every["linear_solver"] = described(
+        leaf(owner, "a mapping of settings", **_overlaid(inner)),
+        "Numbers of the linear solver that have another value in eval mode.",
+        examples=({"rtol": 1e-6, "max_steps": 40},),
+    )
     text = (
         "Settings that have another value in eval mode: tolerances, max_steps, on_failure, and the method's own "
         "numbers. The adjoint keeps those of training."
     )
-    rules: Schema = {"type": "object", "properties": settings, "additionalProperties": False, "minProperties": 1}
     examples = ({"max_steps": 60}, {"atol": 1e-6, "max_steps": 100})
-    return described(leaf("solver.eval", "a mapping of settings", **rules), text, examples=examples)
+    return described(leaf("solver.eval", "a mapping of settings", **_overlaid(every)), text, examples=examples)
+
+
+def _overlaid(fields: Schema) -> Schema:
+    """Some of the settings, one at least; what is left out is as in training."""
+    settings = {name: {key: value for key, value in one.items() if key != "default"} for name, one in fields.items()}
+    return {"type": "object", "properties": settings, "additionalProperties": False, "minProperties": 1}
 
 
 def _fields(owner: str, fields: Iterable[Field]) -> Schema:
