@@ -9,6 +9,7 @@ from deqc.ir.graph import Program
 from deqc.masked import check_mask
 from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Description, Iteration, Linear
 from deqc.solvers.torchdiffeq import Integrator
+from deqc.spec.lasting import lasting, with_enough_steps
 from deqc.spec.methods import resolved
 from deqc.spec.model import Adjoint, Method, Solver, Spec
 from deqc.types import named
@@ -25,11 +26,14 @@ def choose(spec: Spec, program: Program, problems: Problems) -> tuple[Solver, Ad
     solver, adjoint = spec.solver, spec.adjoint
     if solver.method.name == "auto":
         name = "newton" if dense and small else "anderson"
+        name = name if solver.time is None else "tsit5"
         solver = replace(solver, method=resolved(solver.method, name, SOLVERS))
     linear = adjoint.linear_solver
     if linear is not None and linear.name == "auto":
         name = "lu" if small else "gmres"
         adjoint = replace(adjoint, linear_solver=resolved(linear, name, LINEAR_SOLVERS))
+    if solver.time is not None:
+        solver = with_enough_steps(lasting(solver, solver.time), spec.sections.get("solver"), problems)
     check_mask(solver, program, problems)
     iteration = SOLVERS[solver.method.name]
     if isinstance(iteration, Iteration) and iteration.reads == "jacobian":
@@ -40,21 +44,23 @@ def choose(spec: Spec, program: Program, problems: Problems) -> tuple[Solver, Ad
             if linear.name == "lu":
                 _check_size(linear, "gmres", program, spec.sections.get(name), problems)
             _check_symmetry(linear, part.method, spec.sections.get(name), problems)
-    _check_differentiable(iteration, adjoint, spec.sections.get("adjoint"), problems)
+    place = spec.sections.get("adjoint") or solver.method.span
+    _check_differentiable(iteration, adjoint, place, problems)
     return solver, adjoint
 
 
 def _check_differentiable(iteration: Description, adjoint: Adjoint, section: Span | None, problems: Problems) -> None:
     """A diagnostic where autograd is to go through the steps of a solver that it does not see."""
     place = adjoint.method.span or section
-    if adjoint.method.name != "unroll" or place is None:
+    name = adjoint.method.name
+    if name not in ("unroll", "discrete") or place is None:
         return
     if isinstance(iteration, Integrator) and not iteration.differentiable:
         problems.add(
             "E083",
             place,
-            f"unroll differentiates every step of the solver, and autograd sees none of {iteration.name}",
-            hint="use implicit, or another solver",
+            f"{name} differentiates every step of the solver, and autograd sees none of {iteration.name}",
+            hint=f"use {'implicit' if name == 'unroll' else 'none'}, or another solver",
         )
 
 

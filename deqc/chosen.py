@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from deqc.emit.plan import AdjointPlan, JacobianPlan, LinearPlan, Setting, SolverPlan
+from deqc.emit.plan import AdjointPlan, JacobianPlan, LinearPlan, Setting, SolverPlan, TimePlan
 from deqc.ops.code import literal
 from deqc.settings import IN_EVALUATION
 from deqc.solvers import INNER_SOLVERS, LINEAR_SOLVERS, SOLVERS, Iteration, Linear
-from deqc.spec.model import Adjoint, JacobianRegularization, Solver
+from deqc.spec.lasting import settled
+from deqc.spec.model import Adjoint, JacobianRegularization, Solver, Time
 
 FIRST_DRAW = 2**31  # draws are numbered from here on: no place in a state has such a number
 GOLDEN = 0x9E3779B1  # 2^32 divided by the golden ratio: the sequences of different seeds begin far apart
@@ -18,7 +20,9 @@ def solver_plan(solver: Solver) -> SolverPlan:
     """The solver as the templates print it."""
     iteration = SOLVERS[solver.method.name]
     assert isinstance(iteration, Iteration)  # it is no `auto` any more
-    options: dict[str, object] = dict(iteration.settled(solver.method.options, solver.atol, solver.rtol))
+    if solver.time is not None:
+        iteration = replace(iteration, fields=tuple(one for one in iteration.fields if one.name != "interval"))
+    options: dict[str, object] = dict(_settled(solver, iteration, solver.method.options, solver.atol, solver.rtol))
     linear = None
     if solver.linear_solver is not None:
         description = INNER_SOLVERS[solver.linear_solver.name]
@@ -45,7 +49,20 @@ def solver_plan(solver: Solver) -> SolverPlan:
         compaction=solver.compaction,
         settings=_settings(solver, iteration, linear, options),
         mask=solver.mask or "",
+        time=None if solver.time is None else _time(solver.time),
     )
+
+
+def _settled(
+    solver: Solver, iteration: Iteration, options: Mapping[str, object], atol: float, rtol: float
+) -> Mapping[str, object]:
+    """The options where some follow from others and from the tolerances."""
+    return iteration.settled(options, atol, rtol) if solver.time is None else settled(options, atol, rtol)
+
+
+def _time(time: Time) -> TimePlan:
+    start, stop = _number(time.start), _number(time.stop)
+    return TimePlan(start, stop, tuple(map(_number, time.stops)), tuple(map(_number, time.saveat)))
 
 
 def _linear_plan(
@@ -77,7 +94,7 @@ def _settings(
     training = {**shared, **options}
     own = {name: solver.evaluation.get(name, value) for name, value in solver.method.options.items()}
     evaluation = {**shared, **own, **solver.evaluation}
-    evaluation |= iteration.settled(own, evaluation["atol"], evaluation["rtol"])
+    evaluation |= _settled(solver, iteration, own, evaluation["atol"], evaluation["rtol"])
     if linear is not None and solver.linear_solver is not None:
         inner = _inner({**solver.linear_solver.options, **solver.linear_evaluation})
         evaluation |= {name: inner[name] for name in linear.numbers}

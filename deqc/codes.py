@@ -71,6 +71,8 @@ CODES: Final[dict[str, str]] = {
     "E081": "a method needs a matrix that is too large for this state",
     "E082": "a method needs what is not known of this f",
     "E083": "an adjoint does not go with the solver",
+    "E084": "a setting does not go with the kind of model",
+    "E085": "the times of a neural ODE do not follow one another",
     "E090": "the model is too large",
     "E091": "a module on disk is not what its spec says",
     "E092": "the configuration is no TOML",

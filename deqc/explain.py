@@ -18,7 +18,7 @@ from deqc.solvers import ADJOINTS, INNER_SOLVERS, LINEAR_SOLVERS
 from deqc.spec.model import Literal, Parameter, Solver
 from deqc.types import named, show
 
-EXACT = frozenset({"implicit", "unroll"})
+EXACT = frozenset({"implicit", "unroll", "discrete"})
 BYTES = 4  # of a float32
 
 
@@ -179,13 +179,15 @@ def _passes(compilation: Compilation) -> list[str]:
 def _notes(compilation: Compilation) -> Iterator[str]:
     """What a reader may not expect: settings that are not used, approximations, tolerances that depend on the loss."""
     solver, adjoint, linear = compilation.solver, compilation.adjoint, compilation.adjoint.linear_solver
-    if "rtol" in solver.untested and "rtol" in solver.method.written:
+    if solver.time is not None:
+        yield from _of_time(solver)
+    elif "rtol" in solver.untested and "rtol" in solver.method.written:
         also = " but as the default of the adjoint's" if linear is not None and "rtol" not in linear.written else ""
         yield f"rtol {solver.rtol:g} is not used by the stop test {solver.mode}{also}"
-    if "atol" in solver.untested and "atol" in solver.method.written:
+    if solver.time is None and "atol" in solver.untested and "atol" in solver.method.written:
         yield f"atol {solver.atol:g} is not used by the stop test {solver.mode}"
     for name in solver.untested:
-        if name in solver.evaluation:
+        if solver.time is None and name in solver.evaluation:
             yield f"{name} {solver.evaluation[name]:g} of eval is not used by the stop test {solver.mode}"
     if solver.evaluation and adjoint.method.name == "implicit":
         yield "in eval mode too, the backward solve has the tolerance, the steps and the on_failure of training"
@@ -195,7 +197,7 @@ def _notes(compilation: Compilation) -> Iterator[str]:
     yield from _inner_notes(solver)
     if linear is not None and linear.options.get("atol"):
         yield "the linear solver's atol makes the gradient depend on the scale of the loss; rtol alone does not"
-    if compilation.program.start_kind == "chains" and adjoint.method.name != "unroll":
+    if compilation.program.start_kind == "chains" and adjoint.method.name != "unroll" and solver.time is None:
         yield (
             "z* does not depend on where the solve starts: the layers of init learn only from a loss on solution.u0, "
             "e.g. the distance to solution.z_star"
@@ -261,6 +263,14 @@ def _inner_notes(solver: Solver) -> Iterator[str]:
             yield f"{name} {value:g} of eval is not used by lu, which is exact"
     elif not INNER_SOLVERS[inner.name].exact:
         yield f"linear solver {inner.name}: a step is as good as its few terms are"
+
+
+def _of_time(solver: Solver) -> Iterator[str]:
+    """What a neural ODE's settings do not do."""
+    held = "step_rtol" in solver.method.options
+    for name in ("rtol", "atol"):
+        if name in solver.method.written and (not held or f"step_{name}" in solver.method.written):
+            yield f"{name} is not used: {f'step_{name} is' if held else 'step_size is'} what decides the steps"
 
 
 def _table(title: str, rows: Iterator[tuple[str, ...]]) -> str:

@@ -21,6 +21,7 @@ from deqc.types import bound, named
 
 CONVERGED = 1e-13  # largest entry of f(z) - z at which the iteration ends, in float64
 ITERATIONS = 4000
+STEPS = 256  # of a neural ODE
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,7 @@ def solve(
 ) -> Reference:
     """The equilibrium by plain iteration from zeros, with the whole of it on autograd's tape."""
     given = leaves(program, state, inputs, modules)
-    batch = next(x.shape[0] for x, node in zip(inputs, program.inputs, strict=True) if node.type.batched)
-    real = next(x for x in (*state.values(), *inputs) if x.is_floating_point())
-    z = real.new_zeros(batch, bound(program.size, sizes_of(given)))
+    z = _zeros(program, state, inputs, given)
     residual = float("inf")
     for _ in range(ITERATIONS):
         fz = apply_f(program, z, given)
@@ -97,6 +96,43 @@ def solve(
         if residual <= CONVERGED:
             break
     return Reference(z, output(program, z, given), residual)
+
+
+def integrate(
+    program: Program,
+    state: Mapping[str, Tensor],
+    inputs: tuple[Tensor, ...],
+    span: float,
+    modules: Mapping[str, Callable[..., Tensor]] = MappingProxyType({}),
+) -> Reference:
+    """The state of the neural ODE z' = f(z) - z after that time, by even steps of Kutta's classical method."""
+    given = leaves(program, state, inputs, modules)
+    z = _zeros(program, state, inputs, given)
+    if program.start_kind == "step":
+        z = apply_f(program, z, given)
+    elif program.start is not None:
+        (z,) = evaluate(program, (program.start,), given)
+    h = span / STEPS
+
+    def rate(z: Tensor) -> Tensor:
+        return apply_f(program, z, given) - z
+
+    for _ in range(STEPS):
+        k1 = rate(z)
+        k2 = rate(z + h / 2 * k1)
+        k3 = rate(z + h / 2 * k2)
+        k4 = rate(z + h * k3)
+        z = z + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+    return Reference(z, output(program, z, given), 0.0)
+
+
+def _zeros(
+    program: Program, state: Mapping[str, Tensor], inputs: tuple[Tensor, ...], given: Mapping[Node, Any]
+) -> Tensor:
+    """The packed state, all zeros."""
+    batch = next(x.shape[0] for x, node in zip(inputs, program.inputs, strict=True) if node.type.batched)
+    real = next(x for x in (*state.values(), *inputs) if x.is_floating_point())
+    return real.new_zeros(batch, bound(program.size, sizes_of(given)))
 
 
 def output(program: Program, z: Tensor, given: Mapping[Node, Any]) -> tuple[Tensor, ...]:

@@ -20,7 +20,9 @@ MODES: Final = (
     *("abs_norm", "rel_norm", "norm", "abs", "rel"),
     *("abs_norm_safe", "rel_norm_safe", "abs_norm_safe_best", "rel_norm_safe_best"),
 )
-KINDS: Final = ("deq",)
+EQUILIBRIUM: Final = "deq"
+NEURAL_ODE: Final = "neural_ode"
+KINDS: Final = (EQUILIBRIUM, NEURAL_ODE)
 
 SOLVER: Final = (
     Field(
@@ -195,6 +197,19 @@ INNER: Final = (
         examples=(1e-3, 1e-6),
     ),
 )
+TIME: Final = (
+    Field("start", Kind.NUMBER, "The time at which z has its initial value.", default=0.0, examples=(0,)),
+    Field("stop", Kind.NUMBER, "The time at which z is the result.", default=1.0, examples=(1, 10)),
+    Field(
+        "dynamics",
+        Kind.CHOICE,
+        "What f is to the rate of change: z' = f(z, x) - z (residual, as in the equilibrium models), or z' = f(z, x) "
+        "(derivative).",
+        default="residual",
+        choices=("residual", "derivative"),
+    ),
+)
+MOST_SAVED: Final = 1000  # times at which the state is kept
 
 JACOBIAN: Final = (
     Field(
@@ -263,7 +278,13 @@ SECTIONS: Final = (
         "computes.",
         ("z = tanh(W z + U x + b)",),
     ),
-    Section("kind", "The kind of model: deq, an equilibrium z = f(z, x).", ("deq",), "deq"),
+    Section(
+        "kind",
+        "The kind of model: an equilibrium z = f(z, x) (deq), or where z' = f(z, x) - z has led after some time "
+        "(neural_ode).",
+        ("deq", "neural_ode"),
+        "deq",
+    ),
     Section(
         "constants",
         'Named numbers, read in expressions: with `constants: {width: 64}`, "${width}" is 64.',
@@ -344,14 +365,22 @@ SECTIONS: Final = (
         ([{"linear": 10}], {"logits": [{"linear": 10}], "state": "identity"}),
     ),
     Section(
+        "time",
+        "Of a neural ODE: from when to when z changes, how f says its rate of change, and at which times `solve` "
+        "returns it.",
+        ({"stop": 2}, {"stop": 1, "saveat": [0.25, 0.5, 1]}),
+        {},
+    ),
+    Section(
         "solver",
-        "How z = f(z) is solved: the name of a method, or its settings.",
+        "How z = f(z) is solved, or z' = f(z) - z: the name of a method, or its settings.",
         ("anderson", {"method": "newton"}),
         "auto",
     ),
     Section(
         "adjoint",
-        "How derivatives pass through the solution: the name of a method, or its settings.",
+        "How derivatives pass through the solution: the name of a method, or its settings. The default is implicit, "
+        "of a neural ODE discrete.",
         ("implicit", {"method": "implicit", "linear_solver": "lu"}),
         "implicit",
     ),
@@ -374,8 +403,8 @@ def _words(text: str) -> frozenset[str]:
 
 # Names that the language defines and this version does not offer yet, by the place where they may be written.
 PLANNED: Final[dict[str, frozenset[str]]] = {
-    "section": _words("loss time"),
-    "kind": _words("neural_ode"),
+    "section": _words("loss"),
+    "kind": _words(""),
     "solver": _words(
         """
         forward_backward peaceman_rachford
@@ -383,7 +412,7 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
     ),
     "solver.option": _words("record"),
     "termination": _words(""),
-    "adjoint": _words("shine reversible gauss backsolve discrete"),
+    "adjoint": _words("shine reversible gauss backsolve"),
     "adjoint.option": _words(""),
     "linear_solver": _words("forward_backward peaceman_rachford"),
     "step": _words(""),

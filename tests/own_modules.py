@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from deqc.compiler import Compilation
 
+NEURAL_ODES = frozenset({"neural_ode"})  # examples that have no equilibrium: tests/test_neural_ode.py looks at them
+
 
 class Mixed(nn.Module):
     """tanh of a linear map of all arguments, with a buffer, and a parameter that two submodules share."""

@@ -53,6 +53,8 @@ MORE = """
 ---
 {input: {x: [4]}, scale: [4], modules: {cell: same, other: [4]}, main_layers: [cell, other]}
 ---
+{input: {x: [4]}, kind: neural_ode, scale: [4], main_layers: tanh, time: {start: 0, stop: 1, dynamics: residual, saveat: [1]}}
+---
 {input: {x: [4], m: {shape: [4], dtype: bool}}, scale: [4], main_layers: [{linear: 4}, tanh], solver: {mask: $m}}
 """
 SHAPES = ("[8]", "[8, 8]", "[8, 8, 8]", "[2, 4, 4, 4]", "{shape: [8], dtype: int64}", "[64]", "[4, 8]", "[1, 28, 28]")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deqc.cli.reading import wants_color
-from deqc.cli.solutions import CURVES, HEAD, Solved, aligned, by_step, number
+from deqc.cli.solutions import Solved, aligned, by_step, curves, head, number
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -37,15 +37,15 @@ class Silent:
 class Lines(Silent):
     """A line for each solve as it ends, then the residuals by step."""
 
-    def __init__(self, title: str, labels: list[str]) -> None:
-        self._title = title
-        self._widths = tuple("_" * width for width in (max(map(len, (*labels, HEAD[0]))), 9, 5, 5, 8, 8, 0))
+    def __init__(self, title: str, labels: list[str], measure: str) -> None:
+        self._title, self._measure = title, measure
+        self._widths = tuple("_" * width for width in (max(map(len, (*labels, "solver"))), 9, 5, 5, 8, len(measure), 0))
         self._solved: list[Solved] = []
 
     def end(self, solved: Solved) -> None:
         """Prints its line, the first below title and head."""
         if not self._solved:
-            click.echo(f"{self._title}\n\n{self._line(HEAD)}")
+            click.echo(f"{self._title}\n\n{self._line(head(self._measure))}")
         self._solved.append(solved)
         click.echo(self._line(solved.row))
 
@@ -53,7 +53,7 @@ class Lines(Silent):
         """Prints the second table."""
         if self._solved:
             rows = by_step([(one.label, one.worst) for one in self._solved])
-            click.echo("\n".join(["", CURVES, *aligned(rows)]))
+            click.echo("\n".join(["", curves(self._measure), *aligned(rows)]))
 
     def _line(self, row: tuple[str, ...]) -> str:
         return aligned([self._widths, row], _LEFT)[1]
@@ -62,11 +62,11 @@ class Lines(Silent):
 class Live(Silent):
     """The same at a terminal, drawn anew several times a second."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, measure: str) -> None:
         from rich.console import Console
         from rich.live import Live as Display
 
-        self._title = title
+        self._title, self._measure = title, measure
         self._solved: list[Solved] = []
         self._label, self._worst, self._converged = "", list[float](), 0
         color = wants_color(sys.stdout)
@@ -102,35 +102,37 @@ class Live(Silent):
         from rich.text import Text
 
         rows = [one.row for one in self._solved]
-        curves = [(one.label, one.worst) for one in self._solved]
+        falling = [(one.label, one.worst) for one in self._solved]
         if self._label:
             worst = list(self._worst)
-            curves.append((self._label, worst))
+            falling.append((self._label, worst))
             last = number(worst[-1]) if worst else ""
             rows.append((self._label, str(self._converged), str(max(len(worst) - 1, 0)), "", "", last, _RUNNING))
-        return Group(Text(self._title), Text(), _table([HEAD, *rows]), Text(), Text(CURVES), _table(by_step(curves)))
+        above, title = _table([head(self._measure), *rows]), Text(curves(self._measure))
+        return Group(Text(self._title), Text(), above, Text(), title, _table(by_step(falling)))
 
 
 def _table(rows: list[tuple[str, ...]]) -> Any:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
+    solves = rows[0][0] == "solver"
     for index, name in enumerate(rows[0]):
-        table.add_column(name, justify="left" if rows[0] == HEAD and index in _LEFT else "right", no_wrap=True)
+        table.add_column(name, justify="left" if solves and index in _LEFT else "right", no_wrap=True)
     for row in rows[1:]:
-        table.add_row(*row, style="red" if rows[0] == HEAD and row[-1] not in ("", _RUNNING) else None)
+        table.add_row(*row, style="red" if solves and row[-1] not in ("", _RUNNING) else None)
     return table
 
 
 _RUNNING = "running"
-_LEFT = frozenset({0, len(HEAD) - 1})
+_LEFT = frozenset({0, 6})  # the solver, and how samples ended
 
 
-def display(title: str, labels: list[str]) -> Silent:
+def display(title: str, labels: list[str], measure: str) -> Silent:
     """What shows solves here: drawn anew where standard output is a terminal that can and rich is installed."""
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         try:
-            return Live(title)
+            return Live(title, measure)
         except ImportError:
             pass
-    return Lines(title, labels)
+    return Lines(title, labels, measure)

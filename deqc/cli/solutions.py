@@ -14,9 +14,19 @@ if TYPE_CHECKING:
     from deqc.compiler import Compilation
     from deqc.running import Run, Sample
 
-HEAD: Final = ("solver", "converged", "steps", "f", "products", "residual", "")
-CURVES: Final = "residual of the worst sample, by step"
+RESIDUAL: Final = "residual"
+TIME_LEFT: Final = "time left"  # of a neural ODE
 _GROWTH: Final = 1.25  # of the steps that the second table shows, from each to the next
+
+
+def head(measure: str) -> tuple[str, ...]:
+    """What the columns of a table of solves hold; `measure` is what falls to zero."""
+    return ("solver", "converged", "steps", "f", "products", measure, "")
+
+
+def curves(measure: str) -> str:
+    """The title of the table by step."""
+    return f"{measure} of the worst sample, by step"
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class Solved:
 
     @property
     def row(self) -> tuple[str, ...]:
-        """The cells of `HEAD`; the last says how those samples ended that did not converge."""
+        """The cells below `head`; the last says how those samples ended that did not converge."""
         samples = self.run.samples
         ends = Counter(sample.status for sample in samples)
         good = ends.pop("converged", 0)

@@ -72,7 +72,7 @@ def solve(
     if report.form != "json":
         report.show()
     from deqc.cli.residuals import Silent, display
-    from deqc.cli.solutions import Solved, document
+    from deqc.cli.solutions import RESIDUAL, TIME_LEFT, Solved, document
     from deqc.emit.render import stop_text
 
     picture = None
@@ -82,10 +82,11 @@ def solve(
         picture = Picture(Path(plot))
     running, silent = with_torch("running"), quiet or report.form == "json"
     first = solvers[0][1]
+    measure = RESIDUAL if first.plan.solver.time is None else TIME_LEFT
     solved: list[Solved] = []
     try:
         tensors, state = given.made(first.lowered)
-        with Silent() if silent else display(_title(solvers, given), [one for one, _ in solvers]) as shown:
+        with Silent() if silent else display(_title(solvers, given), [one for one, _ in solvers], measure) as shown:
             for label, one in solvers:
                 model = running.make_model(one, state, seed)
                 shown.begin(label)
@@ -131,8 +132,9 @@ def _title(solvers: list[tuple[str, Compilation]], given: Given) -> str:
 
     lines = [f"{solvers[0][1].spec.name}, {given}"]
     goals = [stop_text(one.plan.solver.evaluated) for _, one in solvers]
+    said = "converged where " if solvers[0][1].plan.solver.time is None else ""
     if len(set(goals)) == 1:
-        lines.append(f"converged where {goals[0]}")
+        lines.append(f"{said}{goals[0]}")
     else:
-        lines += [f"{label}: converged where {goal}" for (label, _), goal in zip(solvers, goals, strict=True)]
+        lines += [f"{label}: {said}{goal}" for (label, _), goal in zip(solvers, goals, strict=True)]
     return "\n".join(lines)

@@ -7,8 +7,11 @@ from deqc.ir.graph import Node, Program, reachable, tensor_name
 from deqc.types import show
 
 
-def equation(program: Program) -> tuple[str, ...]:
-    """z* = f(z*, x) in the names of the ops, by scale where there are several; shortened where it is long."""
+def equation(program: Program, moves: bool = False) -> tuple[str, ...]:
+    """z* = f(z*, x), or where it `moves` z' = f(z, x) - z, in the names of the ops, by scale where there are several.
+
+    What is long is shortened.
+    """
     known: dict[Node, str] = {program.state: "z", program.solution: "z*"}
     known |= {i: i.attributes["name"] for i in program.inputs}
     known |= {e: e.hint for e in program.encoded if e.hint and not e.leaf}
@@ -21,7 +24,8 @@ def equation(program: Program) -> tuple[str, ...]:
     if single:
         value = program.f.operands[0] if program.f.op == "pack" else program.f
         arguments = ", ".join(["z", *(i.attributes["name"] for i in program.inputs)])
-        lines.append(f"z* = f(z*, {arguments.removeprefix('z, ')}),   f({arguments}) = {_text(value, known)}")
+        solved = f"z' = f({arguments}) - z" if moves else f"z* = f(z*, {arguments.removeprefix('z, ')})"
+        lines.append(f"{solved},   f({arguments}) = {_text(value, known)}")
     else:
         for k, h in enumerate(program.hidden):
             lines.append(f"h_{k} = {_text(h, known)}")

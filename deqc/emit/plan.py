@@ -58,6 +58,8 @@ class Locals:
     modules: str = "m"
     solution: str = "z_star"
     mask: str = "mask"
+    states: str = "states"
+    trajectory: str = "trajectory"
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,26 @@ class LinearPlan:
 
 
 @dataclass(frozen=True)
+class TimePlan:
+    """When a neural ODE begins and ends, and at which times steps end, as literals."""
+
+    start: str
+    stop: str
+    stops: tuple[str, ...]  # behind the start, the last one is the end
+    saveat: tuple[str, ...]  # the times at which the state is returned, often none
+
+    @property
+    def begins(self) -> bool:
+        """Whether the state at the start is returned too."""
+        return self.saveat[:1] == (self.start,)
+
+    @property
+    def ends(self) -> bool:
+        """Whether that at the end is."""
+        return self.saveat[-1:] == (self.stop,)
+
+
+@dataclass(frozen=True)
 class SolverPlan:
     """The forward solve. Every number is a Python literal as text."""
 
@@ -157,6 +179,7 @@ class SolverPlan:
     compaction: bool = False  # whether samples that have ended leave the batch
     settings: tuple[Setting, ...] = ()  # those that are others in eval mode
     mask: str = ""  # the input that says where the stop test looks
+    time: TimePlan | None = None  # of a neural ODE
 
     def at(self, name: str) -> str:
         """How the text of the solve reads a number: the module's constant, or a setting of the mode."""

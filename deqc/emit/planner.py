@@ -41,7 +41,8 @@ IN_FUNCTIONS = frozenset(
     {"z", "u", "w", "m", "at", "f", "F", "torch", "nn", "vjp", "linearize", "pullback", "jacobian"}
 )
 IN_METHODS = frozenset(
-    {"self", "z", "f", "F", "torch", "nn", "equilibrium", "pack", "unpack", "Weights", "Encoded", "Output"}
+    {"self", "z", "f", "F", "torch", "nn", "pack", "unpack", "Weights", "Encoded", "Output"}
+    | {"equilibrium", "final_state", "saved_states"}
 )
 NONE = Text("_EMPTY")  # the gradient of what has none
 MARKS = (("_derivative", "d_"), ("_scale", "s_"))  # how what a rule reads is called after the value it belongs to
@@ -92,7 +93,8 @@ class _Planner:
         self.inputs = [str(i.attributes["name"]) for i in self.program.inputs]
         self.dimensions = dimension_names(i.type for i in self.program.inputs)
         names = Namer(IN_METHODS | set(self.inputs) | set(self.dimensions))
-        self.locals = Locals(*(names.fresh(n) for n in ("w", "u0", "e", "record", "m", "z_star", "mask")))
+        wanted = ("w", "u0", "e", "record", "m", "z_star", "mask", "states", "trajectory")
+        self.locals = Locals(*map(names.fresh, wanted))
         self.encoded = self._encoded()
         namer = Namer(())
         self.encoded_names = {e: namer.fresh(e.hint or "encoded") for e in self.encoded}
@@ -361,7 +363,7 @@ class _Planner:
         output = [f"Output   {outputs}"] if outputs else []
         parts = [f"Input    {inputs}", state, *output, f"Parameters   {parameters}"]
         line = "     ".join(parts)
-        lines = [*equation(self.source), "", *([line] if len(line) <= WIDTH else parts)]
+        lines = [*equation(self.source, self.solver.time is not None), "", *([line] if len(line) <= WIDTH else parts)]
         lines.append(f"Solver   {solver_text(self.solver)}")
         lines.append(f"Adjoint  {adjoint_text(self.adjoint_plan)}")
         if self.jacobian_loss is not None:

@@ -14,7 +14,7 @@ import jinja2
 
 from deqc.emit.bytecode import TemplateCache
 from deqc.emit.layout import statement
-from deqc.emit.plan import AdjointPlan, Argument, JacobianPlan, Operator, Plan, ScalePlan, SolverPlan
+from deqc.emit.plan import AdjointPlan, Argument, JacobianPlan, Operator, Plan, ScalePlan, SolverPlan, TimePlan
 from deqc.ops.code import Code, Items, Text, call, flat, literal, stretch
 from deqc.resources import folder
 from deqc.solvers import Iteration
@@ -185,7 +185,11 @@ def _goal(solver: SolverPlan, atol: str, rtol: str) -> str:
 
 
 def stop_text(solver: SolverPlan) -> str:
-    """The stop test with its tolerances, e.g. `max |f(z) - z| <= 1e-3`."""
+    """The stop test with its tolerances, e.g. `max |f(z) - z| <= 1e-3`, or from when to when z is followed."""
+    if (time := solver.time) is not None:
+        by = ("step_size", "step_rtol", "step_atol")
+        held = [f"{name} {value}" for name, value in solver.options.items() if name in by]
+        return ", ".join([f"z' = f(z) - z from t = {time.start} to {time.stop}", *held])
     return _goal(solver, solver.atol, solver.rtol)
 
 
@@ -222,14 +226,27 @@ def jacobian_text(loss: JacobianPlan) -> str:
     return f"{jacobian_symbol(loss)} by {product}{steps}, {drawn}{held}"
 
 
+def times(time: TimePlan) -> str:
+    """The times at which steps end, as a tuple."""
+    return flat(Items(tuple(map(Text, time.stops)), "()"))
+
+
+def saved_states(time: TimePlan, states: str, start: str) -> str:
+    """Those of the states at the ends of steps that are returned, with that at the start where it is one of them."""
+    kept = states if time.ends else f"{states}[:, :-1]"
+    return f"torch.cat([{start}.unsqueeze(1), {kept}], 1)" if time.begins else kept
+
+
 def solver_goal(solver: SolverPlan) -> str:
     """The goal of the solve as an f-string, for messages."""
-    goal = goal_text(solver, brackets="{{{}}}")
+    goal = goal_text(solver, brackets="{{{}}}") if solver.time is None else "t = {STOP}"
     return f'f"{goal} in {{{solver.at("max_steps")}}} steps"'
 
 
 def solver_remedy(solver: SolverPlan) -> str:
     """What a user may try when the solve does not converge, as a string of the module."""
+    if solver.time is not None:
+        return '"Try more max_steps, or a looser tolerance; see solve(...).original."'
     other = solver.iteration.remedy
     return f'"Try more max_steps, a looser tolerance, {other}; see solve(...).original."'
 
@@ -242,6 +259,8 @@ def mode_values(solver: SolverPlan, mode: str) -> list[str]:
 def solver_title(solver: SolverPlan) -> str:
     """The method in a docstring, with the numbers it names."""
     title = solver.iteration.title
+    if solver.time is not None:
+        title = title.replace(" on z' = f(z) - z", "")
     for name in solver.iteration.numbers:
         title = title.replace(name.upper(), solver.at(name))
     return title
@@ -361,6 +380,8 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         jacobian_symbol,
         jacobian_text,
         solver_goal,
+        times,
+        saved_states,
         solver_remedy,
         iterated,
         adjoint_constants,

@@ -77,7 +77,7 @@ class _Lowering:
         z = self._unpacked(state)
         h = self._main(z)
         y = self._mapping(h)
-        y = self._post(y)
+        y = self._moved(self._post(y), z)
         outputs = self._head(self._unpacked(solution))
         if self.problems.errors or any(v is None for v in (*y, *outputs)):
             self.problems.raise_errors()
@@ -251,6 +251,13 @@ class _Lowering:
             out = self.chains.lower(computation, value, f"post_fuse_layers.{i}", scope)
             results.append(out and self._checked("E064", out, i, computation, f"post_fuse_layers of scale {i} returns"))
         return results
+
+    def _moved(self, y: list[Node | None], z: tuple[Node, ...]) -> list[Node | None]:
+        """Where f is to be the rate of change itself: the integrators follow z' = f(z) - z."""
+        time = self.spec.solver.time
+        if time is None or time.dynamics == "residual":
+            return y
+        return [one and self.builder.make("sum", at, one) for one, at in zip(y, z, strict=True)]
 
     def _start(self) -> Node | None:
         if self.spec.initial.kind != "chains":

@@ -63,8 +63,18 @@ UNROLL = Description(
     unrolled="max_steps",
 )
 
+DISCRETE = Description(
+    "discrete",
+    "Backpropagates through the steps of a neural ODE's solver, whose lengths are constants to it: the derivative of "
+    "what was computed, with memory that grows with the steps (Onken & Ruthotto 2020).",
+    max_steps=None,
+    unrolled="max_steps",
+    kinds=("neural_ode",),
+)
+
 NONE = Description(
     "none",
     "No derivatives through the solution: it is a constant to autograd, for inference.",
     max_steps=None,
+    kinds=("deq", "neural_ode"),
 )

@@ -29,6 +29,7 @@ class Description:
     max_steps: int | None = 32
     unrolled: str = ""
     eager: str = ""
+    kinds: tuple[str, ...] = ("deq",)  # of models that it is for
 
     @property
     def defaults(self) -> dict[str, object]:
@@ -89,6 +90,7 @@ class Iteration(Description):
     tables: tuple[str, ...] = ()  # of these, those that its class takes as tensors, behind its options
     chosen: Mapping[str, Mapping[str, Brought]] = field(default_factory=dict)  # by option and its choice
     template: str = ""  # of its class, where that is not called like the method
+    shortens: bool = False  # whether a step may be shorter than was planned
     integrator: str = ""  # of torchdiffeq, where its class calls one
     linear: bool = False  # whether its steps solve linear systems with df/dz, by a linear solver that is chosen
 

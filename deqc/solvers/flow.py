@@ -49,6 +49,7 @@ class Flow(Iteration):
 
     max_steps: int | None = 1000
     counts: bool = True
+    kinds: tuple[str, ...] = ("deq", "neural_ode")
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,7 @@ ROCK2 = Stabilised(
     remedy="a smaller step_rtol, or tsit5",
     note="A sample whose steps in time shrink to nothing ends as stalled.",
     unrolled="max_stages",
+    shortens=True,
     template="rock2",
     tables=("COEFFICIENTS",),
     order=2,

@@ -15,9 +15,12 @@ from typing import TypeVar
 
 from deqc.diagnostics import Problems, Severity, Span
 from deqc.ops import STEPS
+from deqc.settings import EQUILIBRIUM, NEURAL_ODE
 from deqc.spec import methods, sections
 from deqc.spec.blocks import blocks, signatures
 from deqc.spec.dimensions import dimensions
+from deqc.spec.kinds import check_kind
+from deqc.spec.lasting import lasting
 from deqc.spec.layers import BrokenError, Layers
 from deqc.spec.model import (
     Adjoint,
@@ -36,6 +39,7 @@ from deqc.spec.placement import Placement
 from deqc.spec.positions import Positions
 from deqc.spec.reader import Reader
 from deqc.spec.scopes import Checker
+from deqc.spec.time import time
 from deqc.spec.tree import Entry, Mapping, Scalar, Sequence, walk
 from deqc.spec.unread import unread_constants
 
@@ -88,7 +92,7 @@ def build(root: Mapping, problems: Problems, given: Map[str, Number] = MappingPr
     return Spec(
         name=name or "Model",  # where it is wrong, that has been told
         description=description,
-        kind="deq",
+        kind=EQUILIBRIUM if solver.time is None else NEURAL_ODE,
         constants=reader.constants,
         inputs=inputs,
         weights=weights,
@@ -114,9 +118,17 @@ def build(root: Mapping, problems: Problems, given: Map[str, Number] = MappingPr
 def _settings(root: Mapping, problems: Problems) -> tuple[Solver, Adjoint, JacobianRegularization | None]:
     """How the model is solved, differentiated and regularised; the defaults where what is written is wrong."""
     silent = Problems()
+    kind = _text(root, "kind") or EQUILIBRIUM
+    check_kind(root, kind, problems)
     solver = methods.solver(root.get("solver"), problems) or methods.solver(None, silent)
     assert solver is not None, "the defaults are right"
-    adjoint = methods.adjoint(root.get("adjoint"), solver.rtol, problems) or methods.adjoint(None, solver.rtol, silent)
+    if kind == NEURAL_ODE:
+        follows = time(root.get("time"), problems) or time(None, silent)
+        assert follows is not None, "the defaults are right"
+        solver = lasting(solver, follows)
+    default = "implicit" if kind == EQUILIBRIUM else "discrete"
+    given = (solver.rtol, default)
+    adjoint = methods.adjoint(root.get("adjoint"), *given, problems) or methods.adjoint(None, *given, silent)
     assert adjoint is not None, "the defaults are right"
     return solver, adjoint, methods.jacobian_regularization(root.get("jacobian_regularization"), problems)
 

@@ -40,6 +40,7 @@ from deqc.spec.model import (
     Solver,
     Spec,
     Step,
+    Time,
 )
 from deqc.spec.shapes import shape_fields
 from deqc.spec.walk import steps
@@ -95,6 +96,7 @@ def document(spec: Spec) -> dict[str, Any]:
         ],
         "post_fuse_layers": [_post(one, writer) for writer, one in zip(at, post, strict=True)],
         "head": _head(spec.head, _Writer(spec.blocks, known, 0)),
+        **({} if spec.solver.time is None else {"time": _time(spec.solver.time)}),
         "solver": {
             **_method(spec.solver.method),
             "atol": spec.solver.atol,
@@ -119,6 +121,10 @@ def document(spec: Spec) -> dict[str, Any]:
         },
         **_regularization(spec.jacobian_regularization),
     }
+
+
+def _time(time: Time) -> dict[str, Any]:
+    return {"start": time.start, "stop": time.stop, "dynamics": time.dynamics, "saveat": list(time.saveat)}
 
 
 def _regularization(written: JacobianRegularization | None) -> dict[str, Any]:

@@ -107,9 +107,9 @@ def _watch(mode: str, written: Map[str, tuple[Node, Span]], problems: Problems) 
     return chosen
 
 
-def adjoint(node: Node | None, rtol: float, problems: Problems) -> Adjoint | None:
+def adjoint(node: Node | None, rtol: float, default: str, problems: Problems) -> Adjoint | None:
     """The way of derivatives; `rtol` is the solver's. None after a diagnostic."""
-    written, method = _written(node), _method(node, "implicit")
+    written, method = _written(node), _method(node, default)
     description = ADJOINTS.get(method)
     if description is None:
         return None

@@ -171,6 +171,22 @@ class Method:
 
 
 @dataclass(frozen=True)
+class Time:
+    """When a neural ODE begins and ends, what f is to its rate, and at which times the state is returned."""
+
+    start: float
+    stop: float
+    dynamics: str  # residual: z' = f(z) - z | derivative: z' = f(z)
+    saveat: tuple[float, ...]
+
+    @property
+    def stops(self) -> tuple[float, ...]:
+        """The times behind the start at which steps end: those that are saved, and the end."""
+        inside = (one for one in self.saveat if self.start < one < self.stop)
+        return (*inside, self.stop)
+
+
+@dataclass(frozen=True)
 class Solver:
     """The forward solve: method, tolerances and limits."""
 
@@ -186,6 +202,7 @@ class Solver:
     compaction: bool  # whether samples that have ended leave the batch
     watch: Mapping[str, Number]  # what the safe modes give up on; empty for the others
     mask: str | None = None  # the input that says where the stop test looks
+    time: Time | None = None  # of a neural ODE, which has no stop test
     evaluation: Mapping[str, Number | str | None] = field(default_factory=dict)  # what has another value in eval mode
     linear_solver: Method | None = None  # of the method's steps, where they solve linear systems
     linear_evaluation: Mapping[str, Number | str | None] = field(default_factory=dict)  # and its values in eval mode
@@ -208,6 +225,8 @@ class Solver:
     @property
     def untested(self) -> tuple[str, ...]:
         """The tolerances that the stop test does not read."""
+        if self.time is not None:
+            return ("atol", "rtol")
         return {"abs_norm": ("rtol",), "abs": ("rtol",), "rel_norm": ("atol",), "rel": ("atol",)}.get(self.test, ())
 
 

@@ -30,8 +30,10 @@ def verify(
     """Verifies the module on these inputs, in eval mode and float64, with these weights or those that the seed draws.
 
     Raises:
-        RunError: weights or inputs are not the model's, or it calls modules that only its user has.
+        RunError: weights or inputs are not the model's, it calls modules that only its user has, or it is a neural ODE.
     """
+    if compilation.solver.time is not None:
+        raise running.RunError("verify looks at equilibria, and this is a neural ODE")
     subject = Subject(compilation, state, inputs, seed)
     solution = subject.solve()
     z = subject.packed(solution.z_star).detach()

@@ -398,7 +398,7 @@ def test_at_a_terminal(color: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NO_COLOR", "1")
     out = Terminal()
     monkeypatch.setattr(sys, "stdout", out)
-    shown = residuals.display("Title", ["picard"])
+    shown = residuals.display("Title", ["picard"], "residual")
     assert isinstance(shown, residuals.Live)
     good = running.Sample("converged", 1, 2, 0, 1e-4, 1e-4, (1.0, 1e-4))
     done = running.Run((good, replace(good, status="stalled")), 2, 0.1)
@@ -423,7 +423,7 @@ def test_at_a_terminal_that_shows_lines_only(why: str, monkeypatch: pytest.Monke
         for name in [name for name in sys.modules if name.split(".")[0] == "rich"]:
             monkeypatch.delitem(sys.modules, name)
         monkeypatch.setitem(sys.modules, "rich", None)
-    assert type(residuals.display("", ["picard"])) is residuals.Lines
+    assert type(residuals.display("", ["picard"], "residual")) is residuals.Lines
 
 
 def test_only_what_is_used_is_imported() -> None:

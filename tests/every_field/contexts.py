@@ -132,6 +132,11 @@ SECTIONS = {
     "post_fuse_layers.each": context(f"{{{_EACH}, post_fuse_layers: {{each: '@'}}}}", "tanh", "sin"),
     "head": context("{head: '@'}", ["tanh"], {"a": "tanh"}, {"a": "tanh", "b": "sin"}),
     "head.*": context("{head: {a: '@'}}", "tanh", "sin"),
+    "time": context("{kind: neural_ode, time: '@'}", {"stop": 1}, {"stop": 2}),
+    "time.start": context("{kind: neural_ode, time: {start: '@'}}", 0, 0.5),
+    "time.stop": context("{kind: neural_ode, time: {stop: '@'}}", 1, 2),
+    "time.dynamics": context("{kind: neural_ode, time: {dynamics: '@'}}"),
+    "time.saveat": context("{kind: neural_ode, time: {saveat: '@'}}", [0.5], [0.5, 1], [0, 1]),
     "solver": context("{solver: '@'}"),
     "solver.method": context("{solver: {method: '@'}}"),
     "solver.termination": context("{solver: {termination: '@'}}"),
@@ -147,12 +152,15 @@ SECTIONS = {
         "{solver: {method: newton_krylov, eval: {linear_solver: '@'}}}", {"rtol": 1e-6}, {"max_steps": 30}
     ),
     "adjoint": context("{adjoint: '@'}"),
-    "adjoint.method": context("{adjoint: {method: '@'}}"),
     "adjoint.linear_solver": context("{adjoint: {assume: symmetric, linear_solver: '@'}}"),
     "adjoint.linear_solver.method": context("{adjoint: {assume: symmetric, linear_solver: {method: '@'}}}"),
     "jacobian_regularization": context("{jacobian_regularization: '@'}"),
     "jacobian_regularization.quantity": context("{jacobian_regularization: {quantity: '@'}}"),
 }
+
+
+# What has values of equilibria and values of neural ODEs.
+BY_KIND = {"adjoint.method": "{adjoint: {method: '@'}}"}
 
 
 def _repeated(outer: str, inner: str) -> dict[str, Any]:
@@ -240,6 +248,9 @@ def contexts(place: str) -> Iterator[tuple[Context, ...]]:
     """The specs in which the field at this place is tried, each with others that will do as well."""
     if place in SECTIONS:
         yield (SECTIONS[place],)
+        return
+    if place in BY_KIND:
+        yield (context(BY_KIND[place]), context(f"{{kind: neural_ode, {BY_KIND[place][1:]}"))
         return
     above, _, name = place.rpartition(".")
     if any(above == section for section, *_ in _METHODS):

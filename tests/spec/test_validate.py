@@ -48,7 +48,7 @@ from tests.spec.reading import HEAD, found, marked, only, several, single
             "adjoint.steps must be a whole number from 1 to 1000, found 0",
             "0",
         ),
-        ("kind: ode", "E024", "kind must be 'deq', found 'ode'", "ode"),
+        ("kind: ode", "E024", "kind must be 'deq' or 'neural_ode', found 'ode'", "ode"),
         ("constants: {a: b}", "E022", "a constant must be a number, true or false, found 'b'", "b"),
     ],
 )
@@ -197,7 +197,6 @@ def test_positions_with_scales() -> None:
         (single("[tanh]", "solver: {method: anderson, record: [6, 12]}"), "record"),
         (single("[tanh]", "adjoint: shine"), "shine"),
         (single("[tanh]", "adjoint: {linear_solver: forward_backward}"), "forward_backward"),
-        (single("[tanh]", "kind: neural_ode"), "neural_ode"),
     ],
 )
 def test_what_is_not_available_is_not_called_unknown(text: str, name: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from deqc import settings
 from deqc.ops import STEPS
 from deqc.ops.weights import WEIGHT_FIELDS
-from deqc.settings import DTYPES, LANGUAGE, MOST_SCALES, SECTIONS, Section
+from deqc.settings import DTYPES, LANGUAGE, MOST_SAVED, MOST_SCALES, SECTIONS, TIME, Section
 from deqc.spec.schema import methods
 from deqc.spec.schema.leaves import Schema, by_type, described, field, leaf, listed, reference, refused, size
 from deqc.spec.schema.steps import definitions
@@ -281,6 +281,15 @@ def _text(subject: str, **rules: Any) -> Schema:
     return leaf(subject, f"text of at most {rules['maxLength']:,} characters", type="string", **rules)
 
 
+def _time() -> Schema:
+    one = leaf("a time of saveat", "a number", type="number")
+    saved = leaf("time.saveat", "a list of times", type="array", items=one, minItems=1, maxItems=MOST_SAVED)
+    text = "The times at which `solve` returns the state, in ascending order, as its field `trajectory`."
+    fields = {one.name: field("time", one, computed=False) for one in TIME}
+    fields["saveat"] = described(saved, text, examples=([0.25, 0.5, 1],))
+    return leaf("time", "a mapping of settings", type="object", properties=fields, additionalProperties=False)
+
+
 _SECTIONS = {
     "deqc": lambda: leaf("deqc", f"{LANGUAGE}, the version of the language", const=LANGUAGE, type="integer"),
     "name": lambda: leaf("name", "a name", type="string"),
@@ -302,4 +311,5 @@ _SECTIONS = {
         items=_shape("a scale", 1),
     ),
     "head": _head,
+    "time": _time,
 }

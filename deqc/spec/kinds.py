@@ -1,0 +1,65 @@
+"""What goes with the kind of a model: an equilibrium, or a neural ODE."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deqc.diagnostics import Problems, Span
+from deqc.settings import NEURAL_ODE
+from deqc.solvers import ADJOINTS, SOLVERS
+from deqc.spec.tree import Mapping, Scalar
+
+_HAS_NO_USE: Final = {
+    "termination": "it ends at time.stop, whatever f(z) - z is",
+    "mask": "it ends at time.stop, whatever f(z) - z is",
+    "compaction": "its samples end together",
+    "steady_state": "its steps are held to the tolerances for z",
+    "interval": "time.start and time.stop say how long it is",
+}
+
+
+def check_kind(root: Mapping, kind: str, problems: Problems) -> None:
+    """A diagnostic at each setting that has no use in this kind of model."""
+    lasts = kind == NEURAL_ODE
+    if not lasts and (entry := root.entry("time")) is not None:
+        message = "`time` is of a neural ODE, and this is an equilibrium"
+        problems.add("E084", entry.key.span, message, hint="write `kind: neural_ode`, or remove it")
+    _check_solver(root, lasts, problems)
+    _check_adjoint(root, kind, problems)
+    if lasts and (entry := root.entry("jacobian_regularization")) is not None:
+        message = "jacobian_regularization is of an equilibrium, and this is a neural ODE"
+        problems.add("E084", entry.key.span, message, hint="remove it")
+
+
+def _check_solver(root: Mapping, lasts: bool, problems: Problems) -> None:
+    if not lasts or (name := _name(root, "solver")) is None:
+        return
+    method, span = name
+    if method in SOLVERS and NEURAL_ODE not in SOLVERS[method].kinds:
+        message = f"{method} solves z = f(z), and a neural ODE is integrated"
+        hint = "use tsit5 or another ODE solver, or write `kind: deq`"
+        problems.add("E084", span, message, hint=hint)
+    section = root.get("solver")
+    evaluation = section.get("eval") if isinstance(section, Mapping) else None
+    for written in (section, evaluation):
+        for entry in written if isinstance(written, Mapping) else ():
+            if entry.name in _HAS_NO_USE:
+                message = f"a neural ODE has no use for {entry.name}: {_HAS_NO_USE[entry.name]}"
+                problems.add("E084", entry.key.span, message, hint="remove it")
+
+
+def _check_adjoint(root: Mapping, kind: str, problems: Problems) -> None:
+    if (name := _name(root, "adjoint")) is None:
+        return
+    method, span = name
+    if method in ADJOINTS and kind not in ADJOINTS[method].kinds:
+        what = "a neural ODE" if kind == NEURAL_ODE else "an equilibrium"
+        others = ", ".join(one.name for one in ADJOINTS.values() if kind in one.kinds)
+        problems.add("E084", span, f"the adjoint {method} is not one of {what}", expected=others)
+
+
+def _name(root: Mapping, section: str) -> tuple[str, Span] | None:
+    node = root.get(section)
+    if isinstance(node, Mapping):
+        node = node.get("method")
+    return (node.value, node.span) if isinstance(node, Scalar) and isinstance(node.value, str) else None

@@ -1,0 +1,334 @@
+"""Neural ODEs: `kind: neural_ode` follows z' = f(z) - z, or z' = f(z), from time.start to time.stop."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from deqc import reference
+from deqc.compiler import compile_text
+from deqc.explain import explain
+from deqc.loading import import_source
+from deqc.solvers import SOLVERS
+from tests.own_modules import NEURAL_ODES
+from tests.properties import apart, gradients, pieces
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples/specs"
+
+FOUR = """deqc: 1
+name: Node
+kind: neural_ode
+input: {x: [4]}
+scales: [[4], [3], [2], [1]]
+main_layers:
+  - [{sum: [{linear: {out: 4, bias: false}}, [$x, {linear: 4}]]}, tanh]
+  - [{linear: 3}, tanh]
+  - [{linear: 2}, tanh]
+  - [{linear: 1}, tanh]
+mapping_layers: {same: identity, down: [{linear: "${to.features}"}, tanh], up: [{linear: "${to.features}"}, tanh]}
+"""
+LINEAR = """deqc: 1
+name: Node
+kind: neural_ode
+input: {x: [3]}
+scale: [3]
+init: [$x]
+main_layers: [{linear: 3}]
+"""
+METHODS = [name for name, one in SOLVERS.items() if "neural_ode" in one.kinds and name != "auto"]
+OWN = [name for name in METHODS if not name.startswith("torchdiffeq.")]
+FIXED = [name for name in METHODS if "step_size" in SOLVERS[name].defaults]
+# What a method of low order gets to within reasonable time, from steps of 0.02 or from a tolerance.
+TOLERANCE = {"implicit_euler": 1e-4, "torchdiffeq.adaptive_heun": 1e-5}
+WITHIN = {
+    **dict.fromkeys(("euler", "torchdiffeq.euler", "implicit_euler"), 2e-2),
+    **dict.fromkeys(
+        ("heun", "torchdiffeq.midpoint", "torchdiffeq.heun2", "torchdiffeq.bosh3", "torchdiffeq.fehlberg2"), 1e-3
+    ),
+    **dict.fromkeys(
+        (
+            "trbdf2",
+            "rosenbrock23",
+            "vcabm3",
+            "torchdiffeq.dopri8",
+            "torchdiffeq.explicit_adams",
+            "torchdiffeq.adaptive_heun",
+        ),
+        2e-4,
+    ),
+}
+
+
+def module_of(text: str, seed: int = 0) -> tuple[Any, Any]:
+    """The compilation, and the model in float64."""
+    compilation = compile_text(text, "m")
+    torch.manual_seed(seed)
+    return compilation, import_source(compilation.source, "m").Node().double()
+
+
+def settings(method: str, tolerance: float = 1e-6) -> str:
+    """Settings of a solver that is to be accurate."""
+    if method in FIXED:
+        return f"solver: {{method: {method}, step_size: 0.02}}\n"
+    tolerance = TOLERANCE.get(method, tolerance)
+    return f"solver: {{method: {method}, atol: {tolerance}, rtol: {tolerance}, max_steps: 3000}}\n"
+
+
+def loss(outputs: Any) -> Tensor:
+    """A number that depends on every entry in another way."""
+    return sum((p * torch.arange(1, p.shape[1] + 1)).square().sum() for p in pieces(outputs))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_value_and_gradients_are_those_of_a_fine_integration(method: str) -> None:
+    adjoint = "adjoint: none\n" if method == "torchdiffeq.scipy_solver" else ""
+    compilation, model = module_of(FOUR + settings(method) + adjoint)
+    x = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    solution = model.solve(x)
+    expected = reference.integrate(compilation.lowered, dict(model.named_parameters()), (x,), 1.0).output
+    within = WITHIN.get(method, 5e-6)
+    assert apart(solution.z_star, expected) < within
+    record = solution.original
+    assert record.status.tolist() == [0, 0, 0]
+    assert record.residual_norm.tolist() == [0.0] * 3
+    assert solution.residual is None
+    if adjoint:
+        assert not solution.z_star[0].requires_grad
+        return
+    wanted = [x, *model.parameters()]
+    found, true = (torch.autograd.grad(loss(one), wanted) for one in (solution.z_star, expected))
+    largest = max(float(one.abs().max()) for one in true)
+    assert max(float((a - b).abs().max()) for a, b in zip(found, true, strict=True)) < 3 * within * largest
+
+
+@pytest.mark.parametrize("dynamics", ["residual", "derivative"])
+def test_a_linear_one_has_a_closed_form(dynamics: str) -> None:
+    """z' = A z + b from x: z(t) = exp(A t) x + A^-1 (exp(A t) - 1) b, and its derivatives."""
+    time = f"time: {{start: -0.5, stop: 1.5, dynamics: {dynamics}, saveat: [-0.5, 0.25, 1.5]}}\n"
+    _, model = module_of(LINEAR + time + settings("tsit5", 1e-11))
+    layer = model.main_layers["0"]["linear"]
+    x = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
+
+    def exact(t: float) -> Tensor:
+        a = layer.weight - (torch.eye(3, dtype=torch.float64) if dynamics == "residual" else 0.0)
+        power = torch.linalg.matrix_exp(a * t)
+        shift = torch.linalg.solve(a, (power - torch.eye(3, dtype=torch.float64)) @ layer.bias)
+        exact: Tensor = x @ power.T + shift
+        return exact
+
+    solution = model.solve(x)
+    assert apart([solution.z_star], [exact(2.0)]) < 1e-9
+    assert solution.trajectory.shape == (4, 3, 3)
+    assert apart([solution.trajectory], [torch.stack([x, exact(0.75), exact(2.0)], 1)]) < 1e-9
+    wanted = [x, *model.parameters()]
+    for found, true in ((solution.z_star, exact(2.0)), (solution.trajectory[:, 1], exact(0.75))):
+        got = torch.autograd.grad(loss(found), wanted, retain_graph=True)
+        assert apart(got, torch.autograd.grad(loss(true), wanted)) < 1e-7
+
+
+@pytest.mark.parametrize("method", ["heun", "rk4"])
+def test_gradients_are_those_of_the_steps_however_long_they_are(method: str) -> None:
+    """With steps of one size the result is a smooth function: gradcheck, of both orders."""
+    _, model = module_of(
+        LINEAR.replace("{linear: 3}", "{linear: 3}, tanh") + f"solver: {{method: {method}, step_size: 0.5}}\n"
+    )
+    x = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(model, (x,), check_forward_ad=True, check_batched_grad=True)
+    assert torch.autograd.gradgradcheck(model, (x,))
+
+
+@pytest.mark.parametrize("method", ["tsit5", "vcab3", "rock2", "rosenbrock23"])
+def test_lengths_of_steps_are_constants_to_the_gradient(method: str) -> None:
+    """At a loose tolerance too, gradients are those of the map that the same steps make, to rounding.
+
+    For a linear f that map is linear in the start: its derivative along a direction is what it makes of that direction.
+    """
+    text = LINEAR.replace("{linear: 3}", "{linear: {out: 3, bias: false}}")
+    _, model = module_of(text + f"solver: {{method: {method}, atol: 0, rtol: 0.1, max_steps: 200}}\n")
+    x = torch.randn(1, 3, dtype=torch.float64, requires_grad=True)
+    (pull,) = torch.autograd.functional.jacobian(model, (x,))
+    y = model(x)
+    assert apart([(pull.view(3, 3) @ x[0]).unsqueeze(0)], [y]) < (1e-4 if method == "rosenbrock23" else 1e-12)
+
+
+@pytest.mark.parametrize("method", [name for name in OWN if name != "implicit_euler"])
+def test_a_sample_does_not_depend_on_its_mates(method: str) -> None:
+    _, model = module_of(FOUR + f"solver: {{method: {method}, on_failure: ignore, max_steps: 3000}}\n")
+    x = torch.randn(4, 4, dtype=torch.float64)
+    x[1] *= 30
+    with torch.no_grad():
+        whole = model.solve(x)
+        alone = model.solve(x[2:3].expand(4, 4))
+        broken = model.solve(torch.cat([x[:3], torch.full((1, 4), math.nan, dtype=torch.float64)]))
+    assert apart([one[2:3] for one in whole.z_star], [one[2:3] for one in alone.z_star]) < 1e-13
+    assert whole.original.steps[2] == alone.original.steps[2]
+    assert broken.original.status.tolist() == [0, 0, 0, 4]
+    assert apart([one[:3] for one in whole.z_star], [one[:3] for one in broken.z_star]) < 1e-13
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("batch", [0, 1])
+def test_small_batches(method: str, batch: int) -> None:
+    _, model = module_of(FOUR + f"solver: {{method: {method}, on_failure: ignore}}\nadjoint: none\n")
+    found = model.solve(torch.randn(batch, 4, dtype=torch.float64))
+    assert [one.shape for one in found.z_star] == [(batch, n) for n in (4, 3, 2, 1)]
+    assert found.original.status.tolist() == [0] * batch
+
+
+def test_auto_is_tsit5_and_all_is_told() -> None:
+    compilation, model = module_of(FOUR)
+    assert compilation.solver.method.name == "tsit5"
+    assert compilation.adjoint.method.name == "discrete"
+    told = explain(compilation)
+    assert "z' = f(z) - z from t = 0.0 to 1.0, step_rtol 1e-3, step_atol 1e-3" in told
+    assert "discrete: exact" in told
+    assert "a neural ODE of 4 scales" in compilation.source
+    assert not hasattr(model, "fixed_point")
+
+
+@pytest.mark.parametrize("method", ["tsit5", "rk4", "vcab3", "trbdf2", "torchdiffeq.dopri5"])
+def test_saved_states_are_those_of_shorter_solves(method: str) -> None:
+    text = FOUR + settings(method, 1e-8)
+    _, model = module_of(text + "time: {stop: 2, saveat: [0.5, 1.2]}\n")
+    x = torch.randn(3, 4, dtype=torch.float64)
+    with torch.no_grad():
+        trajectory = model.solve(x).trajectory
+        assert [one.shape for one in trajectory] == [(3, 2, n) for n in (4, 3, 2, 1)]
+        for k, stop in enumerate((0.5, 1.2)):
+            _, shorter = module_of(text + f"time: {{stop: {stop}}}\n")
+            assert apart([one[:, k] for one in trajectory], shorter(x)) < (2e-5 if method == "trbdf2" else 1e-6)
+    assert model.solve(x, depth=2).trajectory is None
+
+
+def test_images_are_saved_in_their_shape() -> None:
+    text = "deqc: 1\nname: Node\nkind: neural_ode\ninput: {x: [2, 4, 4]}\nscale: [2, 4, 4]\ntime: {saveat: [0, 0.5]}\n"
+    _, model = module_of(text + "main_layers: [{sum: [{conv2d: {out: 2, kernel: 3}}, $x]}, tanh]\n")
+    x = torch.randn(3, 2, 4, 4, dtype=torch.float64)
+    found = model.solve(x)
+    assert found.trajectory.shape == (3, 2, 2, 4, 4)
+    assert not found.trajectory[:, 0].any()
+    assert found.trajectory[:, 1].any()
+
+
+def test_a_solve_that_does_not_get_there_says_so() -> None:
+    _, model = module_of(FOUR + "solver: {method: tsit5, max_steps: 1}\ntime: {saveat: [0.9, 1]}\n")
+    x = torch.randn(2, 4, dtype=torch.float64)
+    with pytest.warns(
+        UserWarning, match=r"missed t = 1\.0 in 1 steps on 2 of 2 samples \(2 max_steps\); the most time left"
+    ):
+        found = model.solve(x)
+    assert found.original.status.tolist() == [1, 1]
+    assert bool((found.original.residual_norm > 0).all())
+    assert apart([one[:, 1] for one in found.trajectory], found.z_star) == 0.0  # the last state there is
+    _, model = module_of(FOUR + "solver: {method: tsit5, max_steps: 1, on_failure: raise}\n")
+    with pytest.raises(RuntimeError, match="missed t"):
+        model(x)
+
+
+def test_calls_of_f_are_counted_once() -> None:
+    calls = 0
+
+    def f(z: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return z.sin()
+
+    for method in OWN:
+        _, model = module_of(FOUR + f"solver: {{method: {method}}}\n")
+        calls = 0
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _, record = model.integrate(f, torch.randn(1, 7, dtype=torch.float64))
+        inside = "rock2" in method  # whose stages differ by sample
+        assert int(record.nfe[0]) == calls or inside, method
+
+
+def test_settings_of_eval_mode() -> None:
+    _, model = module_of(FOUR + "solver: {method: tsit5, eval: {atol: 1.0e-9, rtol: 1.0e-9}}\n")
+    x = torch.randn(2, 4, dtype=torch.float64)
+    assert bool((model.eval().solve(x).original.steps > model.train().solve(x).original.steps).all())
+    _, model = module_of(FOUR + "solver: {method: heun, step_size: 0.5, eval: {step_size: 0.001}}\n")
+    assert model.solve(x).original.steps.tolist() == [2, 2]
+    assert model.eval().solve(x).original.steps.tolist() == [1000, 1000]
+
+
+def test_the_trace_is_the_time_that_is_left() -> None:
+    _, model = module_of(FOUR + "solver: {method: rk4, step_size: 0.25, trace: true}\n")
+    found = model.solve(torch.randn(1, 4, dtype=torch.float64)).original
+    assert found.trace.tolist() == [[1.0, 0.75, 0.5, 0.25, 0.0]]
+
+
+def test_time_passes_in_any_precision() -> None:
+    """Rounded steps add up: none is left over at the end."""
+    for dtype, steps in ((torch.float32, 3000), (torch.bfloat16, 1000), (torch.float64, 3000)):
+        _, model = module_of(FOUR + f"solver: {{method: euler, step_size: {1 / steps}, max_steps: {steps}}}\n")
+        found = model.to(dtype).solve(torch.randn(2, 4, dtype=dtype)).original
+        assert found.status.tolist() == [0, 0]
+        assert found.steps.tolist() == [steps, steps]
+
+
+@pytest.mark.parametrize("coupling", ["sample", "batch"])
+def test_a_batch_may_share_its_steps(coupling: str) -> None:
+    _, model = module_of(LINEAR + f"solver: {{method: bs3, rtol: 0, coupling: {coupling}}}\n")
+    x = torch.randn(8, 3, dtype=torch.float64) * torch.logspace(-2, 2, 8, dtype=torch.float64).unsqueeze(1)
+    steps = model.solve(x).original.steps
+    assert (len(set(steps.tolist())) == 1) is (coupling == "batch")
+
+
+def test_gradients_with_respect_to_an_input_of_a_head() -> None:
+    compilation, model = module_of(
+        LINEAR + "head: [{linear: 2}, {sum: [identity, [$x, {linear: 2}]]}]\n" + settings("tsit5", 1e-10)
+    )
+    x = torch.randn(2, 3, dtype=torch.float64)
+
+    def expected(x: Tensor) -> tuple[Tensor, ...]:
+        return reference.integrate(compilation.lowered, dict(model.named_parameters()), (x,), 1.0).output
+
+    assert apart(gradients(model, (x,), model), gradients(model, (x,), expected)) < 1e-8
+
+
+@pytest.mark.parametrize("name", sorted(NEURAL_ODES))
+def test_example(name: str) -> None:
+    """Value and gradients as set are those of a fine integration, to its tolerance; every parameter gets one."""
+    compilation = compile_text((EXAMPLES / f"{name}.yaml").read_text(encoding="utf-8"), name)
+    torch.manual_seed(0)
+    module = import_source(compilation.source, name)
+    model: Any = getattr(module, compilation.spec.name)().double()
+    inputs = tuple(torch.randn(3, *one.type.shape, dtype=torch.float64) for one in compilation.lowered.inputs)
+
+    def expected(*given: Tensor) -> tuple[Tensor, ...]:
+        return reference.integrate(compilation.lowered, dict(model.named_parameters()), given, 1.0).output
+
+    assert apart(pieces(model(*inputs)), expected(*inputs)) < 1e-3
+    found = gradients(model, inputs, model)
+    assert apart(found, gradients(model, inputs, expected)) < 1e-3
+    assert all(bool(one.any()) for one in found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", OWN)
+def test_compiled_without_gradients(method: str) -> None:
+    _, model = module_of(FOUR + f"solver: {{method: {method}}}\ntime: {{saveat: [0.5, 1]}}\n")
+    x = torch.randn(3, 4, dtype=torch.float64)
+    with torch.no_grad():
+        compiled: Any = torch.compile(model.solve, fullgraph=True)
+        found = compiled(x)
+        eager = model.solve(x)
+    assert apart(found.z_star, eager.z_star) < 1e-10
+    assert apart(found.trajectory, eager.trajectory) < 1e-10
+    assert found.original.steps.tolist() == eager.original.steps.tolist()
+
+
+@pytest.mark.slow
+def test_compiled_with_gradients() -> None:
+    """Autograd goes through the steps, which are all written out: here four."""
+    _, model = module_of(FOUR + "solver: {method: heun, step_size: 0.25}\n")
+    x = torch.randn(3, 4, dtype=torch.float64)
+    compiled = torch.compile(model, fullgraph=True)
+    assert apart(gradients(model, (x,), compiled), gradients(model, (x,), model)) < 1e-12
