@@ -51,7 +51,7 @@ _LANGUAGE: Final = _words("scale scales to true false null min max abs")
 _GENERATED: Final = _words(
     """
     self z z0 depth output target torch nn math warnings enum
-    f F equilibrium fixed_point pack unpack cast Any int range tuple super Weights Encoded Linearization Operators
+    f F equilibrium fixed_point final_state saved_states integrate pack unpack cast Any int range tuple super Weights Encoded Linearization Operators
     Output Tensor State eval exec compile open globals
     """
 )
@@ -61,14 +61,16 @@ DIMENSION_NAMES: Final = _words("u w m at vjp linearize pullback jacobian")
 CLASS_NAMES: Final = _words(
     """
     ADJOINT_ATOL ADJOINT_RTOL ADJOINT_STEPS ATOL JACOBIAN_SAMPLES JACOBIAN_STEPS MAX_STEPS
-    PHANTOM_DAMPING PHANTOM_STEPS RTOL
+    PHANTOM_DAMPING PHANTOM_STEPS RTOL START STOP STOPS
+    COEFFICIENTS LINEAR_MEMORY LINEAR_RTOL LINEAR_STEPS SAFETY LEAST_FACTOR MOST_FACTOR FIRST_FACTOR FIRST_STEP ORDER
+    ERROR_POWER PAST_POWER DEADBAND NEWTON_GOAL NEWTON_SHRINK
     Settings TRAINING EVALUATION
     Callable ClassVar DeepEquilibriumSolution Map NamedTuple Record Solution Status Test TypeAlias
-    dataclass enum jacobian jvp linearize math odeint pullback vjp warnings
+    dataclass enum error jacobian jvp linearize math odeint products pullback vjp warnings
     all any bool bytes callable classmethod complex dict enumerate filter float frozenset getattr hasattr id isinstance
     issubclass iter len list map max min next object open print property repr reversed round set setattr slice sorted
     staticmethod str sum vars zip
-    ArithmeticError AssertionError AttributeError BaseException Exception IndexError KeyError NotImplementedError
+    ArithmeticError AssertionError AttributeError BaseException Exception IndexError KeyError NotImplementedError ImportError
     OverflowError RuntimeError RuntimeWarning StopIteration TypeError UserWarning ValueError Warning ZeroDivisionError
     """
 ) | {

@@ -11,6 +11,7 @@ import pytest
 
 from deqc.compiler import compile_text
 from deqc.diagnostics import Problems, Span
+from deqc.solvers import SOLVERS as METHODS
 from deqc.spec.names import CLASS_NAMES, RESERVED, check_class_name
 from tests.spec.reading import only, single
 
@@ -37,6 +38,11 @@ def sources() -> Iterator[str]:
         more = "encoder: {e: [{linear: 4}, batch_norm]}\ninit: [$e]\nhead: [{linear: 2}]\n"
         more += f"solver: {solver}\nadjoint: {adjoint}"
         yield compile_text(single(layers, more), "m.yaml").source
+    for method, description in METHODS.items():
+        for kind in description.kinds:
+            more = f"kind: {kind}\nsolver: {method}\nadjoint: none\n"
+            more += "time: {saveat: [0.5]}\n" if kind == "neural_ode" else ""
+            yield compile_text(single("[{sum: [{linear: 4}, $x]}, tanh]", more), "m.yaml").source
 
 
 def global_names(table: symtable.SymbolTable) -> set[str]:
