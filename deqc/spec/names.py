@@ -51,7 +51,8 @@ _LANGUAGE: Final = _words("scale scales to true false null min max abs")
 _GENERATED: Final = _words(
     """
     self z z0 depth output target torch nn math warnings enum
-    f F equilibrium fixed_point final_state saved_states integrate pack unpack cast Any int range tuple super Weights Encoded Linearization Operators
+    f F equilibrium fixed_point final_state saved_states integrate
+    pack unpack cast Any int range tuple super Weights Encoded Linearization Operators
     Output Tensor State eval exec compile open globals
     """
 )
@@ -70,8 +71,8 @@ CLASS_NAMES: Final = _words(
     all any bool bytes callable classmethod complex dict enumerate filter float frozenset getattr hasattr id isinstance
     issubclass iter len list map max min next object open print property repr reversed round set setattr slice sorted
     staticmethod str sum vars zip
-    ArithmeticError AssertionError AttributeError BaseException Exception IndexError KeyError NotImplementedError ImportError
-    OverflowError RuntimeError RuntimeWarning StopIteration TypeError UserWarning ValueError Warning ZeroDivisionError
+    ArithmeticError AssertionError AttributeError BaseException Exception IndexError KeyError NotImplementedError
+    ImportError OverflowError RuntimeError RuntimeWarning StopIteration TypeError UserWarning ValueError Warning ZeroDivisionError
     """
 ) | {
     name.upper()
