@@ -72,7 +72,8 @@ CLASS_NAMES: Final = _words(
     issubclass iter len list map max min next object open print property repr reversed round set setattr slice sorted
     staticmethod str sum vars zip
     ArithmeticError AssertionError AttributeError BaseException Exception IndexError KeyError NotImplementedError
-    ImportError OverflowError RuntimeError RuntimeWarning StopIteration TypeError UserWarning ValueError Warning ZeroDivisionError
+    ImportError OverflowError RuntimeError RuntimeWarning StopIteration TypeError UserWarning ValueError
+    Warning ZeroDivisionError
     """
 ) | {
     name.upper()
