@@ -214,8 +214,14 @@ def test_a_backward_solve_that_fails_is_off() -> None:
 
 
 def test_float32_that_does_not_reach_the_tolerance_is_off() -> None:
-    wide = TANH.replace("scale: [4]", "scale: [60]").replace("{linear: 4}", "{linear: 60}")
-    found = verified(wide + "solver: {method: anderson, atol: 1e-12, max_steps: 60}\n")
+    """f(z) = x - 3z, which float32 rounds to multiples of g = 2^-11, the distance of its numbers near 6000.
+
+    With x = 4kg + 2g it is z for no z: of multiples of g, x - 4z is 2g at least; others are off by g/2 at least.
+    """
+    layers = "[{sum: [{times: -3.0}, $x]}, {plus: 6000.0}, relu, {plus: -6000.0}]"
+    solver = "{method: newton, atol: 1e-6}"
+    text = f"{{deqc: 1, name: Coarse, input: {{x: [2]}}, scale: [2], main_layers: {layers}, solver: {solver}}}"
+    found = verified(text, inputs={"x": torch.tensor([[1, 2], [3, 4], [5, 6]]) + 2 * 2.0**-11})
     assert off(found) == ["float32"]
     assert "0/3 converged" in check(found, "float32").remark
 
