@@ -43,7 +43,8 @@ CASCADE = Cascade(
     max_steps=100,
     title="several methods in turn, each from z0 on the samples that are not solved yet",
     remedy="another start z0",
-    note="Of a sample that no stage solves the best of their ends is returned.",
+    note="Of a sample that no stage solves the best of their ends is returned. Where compiled, a stage with no sample "
+    "left still calls f once.",
     reads="jacobian",
     ends=True,
     refuses=True,

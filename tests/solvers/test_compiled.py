@@ -67,6 +67,7 @@ class Case:
     body: str = BED
     evaluation: bool = False  # in eval mode
     rounding: float = 1e-11  # by which compiled values may differ: what a solver divides by small numbers
+    idle: int = 0  # stages with no sample left: eager mode leaves them out, compiled ones call f where they start
 
     def model(self) -> Any:
         """Its model, in float64, with the same weights at every call."""
@@ -99,6 +100,7 @@ BY_SOLVER = tuple(
         row.name,
         {"method": row.method, "max_steps": row.max_steps, **row.options},
         rounding=1e-8 if row.method == "klement" else 1e-11,
+        idle=4 if row.method == "cascade" else 0,
     )
     for row in ROWS
 )
@@ -130,12 +132,14 @@ OTHERS = (
     Case("the seed's steps in time", {"method": "vcabm3", "steady_state": "seed", "atol": 0.01, "rtol": 0.01}),
     Case("few stages", {"method": "rock2", "max_stages": 5}),
     Case("coupled steps in time", {"method": "tsit5", "coupling": "batch"}),
+    Case("the seed's implicit steps", {"method": "implicit_euler", "steady_state": "seed", "rtol": 0.01}),
+    Case("coupled implicit steps", {"method": "rosenbrock23", "coupling": "batch"}),
     Case("a coupled batch", {"method": "anderson", "coupling": "batch"}),
     Case("the best iterate", {"method": "anderson", "termination": "abs_norm_safe_best", "trace": True}),
     Case("a safe mode", {"method": "broyden", "termination": {"mode": "rel_norm_safe", "norm": "l2"}, "rtol": 1e-9}),
     Case("either tolerance", {"method": "picard", "max_steps": 200, "termination": {"mode": "norm", "norm": "rms"}}),
     Case("every entry", {"method": "dfsane", "termination": "rel", "rtol": 1e-9, "max_steps": 200}),
-    Case("a trace of several solvers", {"method": "cascade", "trace": True, "max_steps": 20}),
+    Case("a trace of several solvers", {"method": "cascade", "trace": True, "max_steps": 20}, idle=4),
     Case("eval", {"method": "picard", "eval": {"damping": 0.7, "max_steps": 200}}, evaluation=True),
     Case("views of one memory", {"method": "picard", "max_steps": 200}, {"linear_solver": "picard"}, VIEWS["slices"]),
     Case("mask", {"method": "anderson", "mask": "$valid", "termination": {"norm": "rms"}}, body=PADDED),
@@ -190,6 +194,7 @@ def test_compiled(case: Case) -> None:
     for batch in (5, 7):
         values, counts = found(case, model, model.solve, batch)
         compiled_values, compiled_counts = found(case, model, compiled, batch)
+        counts[-1] += case.idle
         assert [one.tolist() for one in compiled_counts] == [one.tolist() for one in counts]
         torch.testing.assert_close(compiled_values, values, rtol=1e-9, atol=case.rounding, equal_nan=True)
         assert bool((counts[0] == 0).all())

@@ -383,33 +383,3 @@ def test_steps_in_eval_mode(solver: str, alone: str) -> None:
     x = torch.randn(3, 2, dtype=torch.float64)
     assert torch.equal(both.eval().solve(x).output, other.solve(x).output)
     assert not torch.equal(both.train().solve(x).output, other.solve(x).output)
-
-
-@pytest.mark.parametrize(
-    ("method", "options"),
-    [
-        ("vcab3", ""),
-        pytest.param("vcabm3", ", steady_state: seed, atol: 0.01, rtol: 0.01", marks=pytest.mark.slow),
-        pytest.param("tsit5", ", coupling: batch", marks=pytest.mark.slow),
-        pytest.param("rock2", ", max_stages: 5", marks=pytest.mark.slow),
-        pytest.param("rk4", "", marks=pytest.mark.slow),
-        pytest.param("implicit_euler", ", steady_state: seed, rtol: 0.01", marks=pytest.mark.slow),
-        pytest.param("trbdf2", "", marks=pytest.mark.slow),
-        pytest.param("rosenbrock23", ", coupling: batch", marks=pytest.mark.slow),
-    ],
-)
-def test_compiled(method: str, options: str) -> None:
-    """Values, gradients and counts of one graph are those of eager mode."""
-    torch.manual_seed(0)
-    model: Any = deqc.load(SPEC.format(solver=f"{{method: {method}{options}}}", adjoint="implicit"))().double()
-    x = torch.randn(5, 2, dtype=torch.float64)
-    found = []
-    for run in (model.solve, torch.compile(model.solve, fullgraph=True)):
-        model.zero_grad()
-        solution = run(x)
-        solution.output.square().sum().backward()
-        gradients = [p.grad.clone() for p in model.parameters() if p.grad is not None]
-        found.append([solution.output.detach(), solution.original.nfe, solution.original.status, *gradients])
-    assert bool((found[0][2] == 0).all())
-    torch.testing.assert_close(found[1], found[0], rtol=1e-8, atol=1e-10)
-    torch._dynamo.reset()

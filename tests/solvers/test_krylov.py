@@ -12,9 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-import deqc
 from tests.solvers.linear import FAMILIES, SIZE, Linear, linear
-from tests.solvers.modules import SPEC, module
+from tests.solvers.modules import module
 
 Map = Callable[[Tensor], Tensor]
 
@@ -311,25 +310,3 @@ def test_unrolled_gradients(forcing: str) -> None:
     expected = torch.ones(3, dtype=torch.float64) @ torch.linalg.inv(torch.eye(3) - d @ a) @ d
     torch.testing.assert_close(found[0], expected, rtol=1e-9, atol=1e-9)
     assert bool((found[1] == 0).all())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("linear", "options"),
-    [("", ""), (", memory: 3, max_steps: 8", ", line_search: backtracking, forcing: eisenstat_walker")],
-)
-def test_compiled(linear: str, options: str) -> None:
-    torch.manual_seed(0)
-    linear = f"{{method: gmres, rtol: 1.0e-6{linear}}}"
-    solver = f"{{method: newton_krylov, atol: 1.0e-10, linear_solver: {linear}{options}}}"
-    model = deqc.load(SPEC.format(solver=solver, adjoint="implicit"))().double()
-    x = torch.randn(5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    compiled = torch.compile(model, fullgraph=True)
-    found = []
-    for run in (model, compiled):
-        model.zero_grad()
-        y = run(x)
-        y.square().sum().backward()
-        found.append([y.detach(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
-    torch.testing.assert_close(found[1], found[0], rtol=1e-9, atol=1e-10)
-    torch._dynamo.reset()

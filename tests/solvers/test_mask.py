@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import torch
@@ -121,11 +121,3 @@ def test_it_is_told_and_nothing_is_doubted() -> None:
     compilation = compile_text(spec(), "m")
     assert not compilation.warnings
     assert "where mask is true" in explain(compilation)
-
-
-@pytest.mark.slow
-def test_compiled() -> None:
-    made = model(method="anderson", eval={"atol": 1e-8}).eval()
-    eager, compiled = made.solve(X, VALID), cast(Any, torch.compile(made.solve, fullgraph=True))(X, VALID)
-    assert torch.equal(eager.original.steps, compiled.original.steps)
-    torch.testing.assert_close(eager.z_star, compiled.z_star)

@@ -176,20 +176,6 @@ def test_traces_alike_when_compiled(method: str, options: dict[str, str]) -> Non
     torch.testing.assert_close(eager, compiled, equal_nan=True)
 
 
-@pytest.mark.slow
-def test_compiled() -> None:
-    """All of it at once under torch.compile, with the record of eager mode."""
-    made = module("anderson", termination="abs_norm_safe_best", trace=True, atol=1e-9, adjoint="implicit")
-    torch.manual_seed(0)
-    model = made.Bed().double()
-    x = torch.randn(5, 2, dtype=F64)
-    eager = model.solve(x).original
-    compiled = cast(Any, torch.compile(model.solve, fullgraph=True))(x).original
-    for name in ("status", "steps", "nfe"):
-        assert torch.equal(getattr(eager, name), getattr(compiled, name))
-    torch.testing.assert_close(eager.trace, compiled.trace, equal_nan=True, rtol=1e-9, atol=1e-11)
-
-
 def test_a_backward_solve_is_watched_by_its_own_tolerance() -> None:
     """Its steps are shorter than the solve's loose tolerance long before it reaches its own."""
     linear = {"method": "picard", "rtol": 1e-9, "max_steps": 2000}
