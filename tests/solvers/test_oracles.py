@@ -12,7 +12,7 @@ from torch import Tensor
 from tests.solvers.linear import linear
 from tests.solvers.problems import PROBLEMS, Problem
 from tests.solvers.rows import FLOWS, ROWS, Row
-from tests.solvers.solved import STARTS, written
+from tests.solvers.solved import SOLVED, STARTS, written
 
 # One regular root, whatever the start.
 SINGLE = {
@@ -42,7 +42,7 @@ def test_roots(row: Row) -> None:
     """Each root that the solver finds of a problem with one only is that of SciPy."""
     marks = dict(zip((problem.name for problem in PROBLEMS), written(STARTS[0])[row.name], strict=True))
     for problem in PROBLEMS:
-        if problem.name in SINGLE and marks[problem.name] == "x":
+        if problem.name in SINGLE and marks[problem.name] == SOLVED:
             z, _ = row.module().fixed_point(problem.map(), problem.from_start().unsqueeze(0))
             torch.testing.assert_close(z.squeeze(0), of_scipy(problem), rtol=1e-5, atol=1e-7)
 
