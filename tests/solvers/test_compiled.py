@@ -129,7 +129,11 @@ OTHERS = (
         "a Krylov space begun anew",
         {"method": "newton_krylov", "linear_solver": {"method": "gmres", "memory": 1, "max_steps": 3, "rtol": 1e-6}},
     ),
-    Case("the seed's steps in time", {"method": "vcabm3", "steady_state": "seed", "atol": 0.01, "rtol": 0.01}),
+    Case(
+        "the seed's steps in time",
+        {"method": "vcabm3", "steady_state": "seed", "atol": 0.01, "rtol": 0.01},
+        rounding=1e-8,  # the estimated errors are small differences: a rounding of x moves what is found by 3e-10
+    ),
     Case("few stages", {"method": "rock2", "max_stages": 5}),
     Case("coupled steps in time", {"method": "tsit5", "coupling": "batch"}),
     Case("the seed's implicit steps", {"method": "implicit_euler", "steady_state": "seed", "rtol": 0.01}),
