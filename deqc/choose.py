@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from deqc.diagnostics import Problems, Span
 from deqc.ir.graph import Program
+from deqc.ir.symmetry import is_symmetric
 from deqc.masked import check_mask
 from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Description, Iteration, Linear
 from deqc.solvers.torchdiffeq import Integrator
@@ -43,7 +44,7 @@ def choose(spec: Spec, program: Program, problems: Problems) -> tuple[Solver, Ad
         if linear is not None:
             if linear.name == "lu":
                 _check_size(linear, "gmres", program, spec.sections.get(name), problems)
-            _check_symmetry(linear, part.method, spec.sections.get(name), problems)
+            _check_symmetry(linear, part.method, program, spec.sections.get(name), problems)
     place = spec.sections.get("adjoint") or solver.method.span
     _check_differentiable(iteration, adjoint, place, problems)
     return solver, adjoint
@@ -64,17 +65,17 @@ def _check_differentiable(iteration: Description, adjoint: Adjoint, section: Spa
         )
 
 
-def _check_symmetry(linear: Method, method: Method, section: Span | None, problems: Problems) -> None:
+def _check_symmetry(linear: Method, method: Method, program: Program, section: Span | None, problems: Problems) -> None:
     """A diagnostic where a linear solver for symmetric Jacobians meets one of which nothing is said."""
     description = LINEAR_SOLVERS[linear.name]
     place = linear.span or section
     if not isinstance(description, Linear) or not description.symmetric or place is None:
         return
-    if method.options.get("assume") != "symmetric":
+    if method.options.get("assume") != "symmetric" and not is_symmetric(program):
         problems.add(
             "E082",
             place,
-            f"{description.name} needs a symmetric df/dz, and nothing says that it is",
+            f"{description.name} needs a symmetric df/dz, and the form of f does not show that it is",
             hint="write `assume: symmetric` beside it where f is a gradient, else use bicgstab",
         )
 

@@ -12,6 +12,7 @@ from deqc.emit.render import adjoint_text, jacobian_text, solver_text
 from deqc.ir.graph import Node, Program, body, called_modules, is_buffer, reachable
 from deqc.ir.printer import show_program
 from deqc.ir.sizes import axes, names
+from deqc.ir.symmetry import is_symmetric
 from deqc.ops import OPS
 from deqc.passes import PIPELINE
 from deqc.solvers import ADJOINTS, INNER_SOLVERS, LINEAR_SOLVERS
@@ -225,7 +226,9 @@ def _notes(compilation: Compilation) -> Iterator[str]:
     if adjoint.linear_solver is not None and not compilation.plan.adjoint.exact:
         name = adjoint.linear_solver.name
         yield f"linear solver {name}: {LINEAR_SOLVERS[name].summary} A backward solve that ends there is no failure"
-    if "symmetric" in (solver.method.options.get("assume"), adjoint.method.options.get("assume")):
+    if is_symmetric(compilation.lowered):
+        yield "df/dz is symmetric, as the form of f shows: cg takes it"
+    elif "symmetric" in (solver.method.options.get("assume"), adjoint.method.options.get("assume")):
         yield "df/dz is taken to be symmetric, because the spec says so: where it is not, cg gives a wrong gradient"
     if adjoint.method.name not in EXACT:
         yield f"adjoint {adjoint.method.name}: {ADJOINTS[adjoint.method.name].summary}"

@@ -17,12 +17,14 @@ from torch import Tensor, nn
 
 from deqc import reference
 from deqc.compiler import compile_text
+from deqc.ir.graph import Node
 from deqc.loading import import_model
 from deqc.types import bound
 from tests.own_modules import Mixed
 from tests.properties import apart, pieces
 from tests.woven import draw, sizes_for, varies
 
+RANDOM = {"warm_start"}  # specs whose start is drawn
 FOLDER = Path(__file__).parent / "target_specs"
 SPECS = {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
 
@@ -41,6 +43,13 @@ OWN: dict[str, Callable[[], nn.Module]] = {
 }
 
 
+def drawn(node: Node, sizes: dict[str, int], generator: torch.Generator) -> Tensor:
+    """A value of an input for two samples, numbers of float64."""
+    if not node.type.batched or node.type.dtype == "float":
+        return draw(node, 2, sizes, generator)
+    return torch.stack([draw(node, 2, sizes, generator) for _ in range(2)])
+
+
 @pytest.mark.parametrize("name", SPECS)
 def test_computes_what_the_spec_means(name: str) -> None:
     compilation = compile_text(SPECS[name].read_text(encoding="utf-8"), name)
@@ -53,7 +62,7 @@ def test_computes_what_the_spec_means(name: str) -> None:
             parameter.mul_(0.5)
     generator = torch.Generator().manual_seed(1)
     sizes = sizes_for(program)
-    inputs = tuple(draw(node, 2, sizes, generator) for node in program.inputs)
+    inputs = tuple(drawn(node, sizes, generator) for node in program.inputs)
     leaves = [x.requires_grad_() for x, node in zip(inputs, program.inputs, strict=True) if varies(node)]
     wanted = [*leaves, *model.parameters()]
 
@@ -63,14 +72,16 @@ def test_computes_what_the_spec_means(name: str) -> None:
 
     state = {**dict(model.named_buffers()), **dict(model.named_parameters())}
     given = reference.leaves(program, state, inputs, dict(model.named_children()))
-    if program.start is None:
-        z = torch.zeros(2, bound((program.size,), sizes)[0], dtype=torch.float64)
-    else:
+    got = pieces(model(*inputs, depth=2))
+    z = torch.zeros(2, bound((program.size,), sizes)[0], dtype=torch.float64)
+    if name in RANDOM:
+        z = model.pack(model.solve(*inputs, depth=0).u0)
+        got = pieces(model(*inputs, z0=model.unpack(z), depth=2))
+    elif program.start is not None:
         (z,) = reference.evaluate(program, (program.start,), given)
-    for _ in range(2):
+    for _ in range(3 if program.start_kind == "step" else 2):
         z = reference.apply_f(program, z, given)
     want = list(reference.output(program, z, given))
-    got = pieces(model(*inputs, depth=2))
     assert apart(got, want) < 1e-11
     assert apart(gradients(got), gradients(want)) < 1e-9
 
@@ -83,7 +94,7 @@ def test_trains_a_step(name: str) -> None:
     model: Any = import_model(compilation)(**modules)
     generator = torch.Generator().manual_seed(1)
     sizes = sizes_for(compilation.lowered)
-    inputs = [draw(node, 2, sizes, generator) for node in compilation.lowered.inputs]
+    inputs = [drawn(node, sizes, generator) for node in compilation.lowered.inputs]
     inputs = [x.float() if x.is_floating_point() else x for x in inputs]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as drawn, not every f is a contraction
