@@ -8,7 +8,7 @@ from deqc.diagnostics import Problems, Span
 from deqc.ir.graph import Program
 from deqc.ir.symmetry import is_symmetric
 from deqc.masked import check_mask
-from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Description, Iteration, Linear
+from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description, Iteration, Linear
 from deqc.solvers.torchdiffeq import Integrator
 from deqc.spec.lasting import lasting, with_enough_steps
 from deqc.spec.methods import resolved
@@ -51,12 +51,15 @@ def choose(spec: Spec, program: Program, problems: Problems) -> tuple[Solver, Ad
 
 
 def _check_differentiable(iteration: Description, adjoint: Adjoint, section: Span | None, problems: Problems) -> None:
-    """A diagnostic where autograd is to go through the steps of a solver that it does not see."""
+    """A diagnostic where the adjoint does not work with the solver."""
     place = adjoint.method.span or section
-    name = adjoint.method.name
-    if name not in ("unroll", "discrete") or place is None:
+    if place is None:
         return
-    if isinstance(iteration, Integrator) and not iteration.differentiable:
+    name, solvers = adjoint.method.name, ADJOINTS[adjoint.method.name].solvers
+    if solvers and iteration.name not in solvers:
+        alone = f"{name} works with the solver {' or '.join(solvers)} alone, and this one is {iteration.name}"
+        problems.add("E083", place, alone, hint=f"write `solver: {solvers[0]}`, or `adjoint: implicit`")
+    if name in ("unroll", "discrete") and isinstance(iteration, Integrator) and not iteration.differentiable:
         problems.add(
             "E083",
             place,

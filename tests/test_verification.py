@@ -161,6 +161,15 @@ def test_an_approximate_adjoint_is_told_with_its_error(adjoint: str, error: floa
     assert found.exactness == "approximate"
 
 
+@pytest.mark.parametrize("solver", ["broyden", "{method: limited_memory_broyden, alpha: 2.0, eval: {alpha: 3.0}}"])
+@pytest.mark.parametrize("refine", [0, 2])
+def test_an_estimate_is_compared_with_what_it_is_where_nothing_was_learnt(solver: str, refine: int) -> None:
+    found = verified(f"{TANH}solver: {solver}\nadjoint: {{method: shine, fallback: null, refine: {refine}}}\n")
+    assert off(found) == []
+    assert check(found, "gradient").error == pytest.approx(0, abs=ROUNDING)
+    assert check(found, "gradient as set").verdict == "approximate"
+
+
 def test_an_adjoint_that_passes_no_gradient() -> None:
     found = verified(TANH + "adjoint: none\n")
     assert off(found) == []

@@ -217,8 +217,8 @@ class SolverPlan:
 class AdjointPlan:
     """How derivatives pass through the solution. Every number is a Python literal as text."""
 
-    method: str  # implicit | jfb | phantom | unroll | none
-    options: dict[str, str]  # phantom: steps, damping
+    method: str  # implicit | jfb | phantom | shine | unroll | none
+    options: dict[str, str]  # of the method
     linear_solver: str | None  # for implicit
     rtol: str
     atol: str
@@ -227,6 +227,16 @@ class AdjointPlan:
     iteration: Iteration | None = None  # where the linear system is solved like z = f(z)
     linear: LinearPlan | None = None  # where it is not
     exact: bool = True  # whether the linear solver is meant to reach its tolerance
+
+    @property
+    def reads_memory(self) -> bool:
+        """Whether the backward pass reads what the solver remembers after its last step."""
+        return self.method == "shine"
+
+    @property
+    def refines(self) -> bool:
+        """Whether steps on the linear system follow an estimate of its solution."""
+        return self.method == "shine" and self.options["refine"] != "0"
 
 
 @dataclass(frozen=True)

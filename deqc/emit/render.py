@@ -15,6 +15,7 @@ import jinja2
 from deqc.emit.bytecode import TemplateCache
 from deqc.emit.layout import statement
 from deqc.emit.plan import AdjointPlan, Argument, JacobianPlan, Operator, Plan, ScalePlan, SolverPlan, TimePlan
+from deqc.emit.shine import shine
 from deqc.ops.code import Code, Items, Text, call, flat, literal, stretch
 from deqc.resources import folder
 from deqc.solvers import Iteration
@@ -205,7 +206,8 @@ def solver_text(solver: SolverPlan) -> str:
 def adjoint_text(adjoint: AdjointPlan) -> str:
     """What `extra_repr` says of the adjoint."""
     if adjoint.linear_solver is None:
-        return ", ".join([adjoint.method, *(f"{name} {value}" for name, value in adjoint.options.items())])
+        options = [f"{name} {value}" for name, value in adjoint.options.items() if value != "None"]
+        return ", ".join([adjoint.method, *options])
     goal = f"rtol {adjoint.rtol}, atol {adjoint.atol}"
     limit = "" if adjoint.linear_solver == "lu" else f", at most {adjoint.max_steps} steps"
     return f"{adjoint.method} by {adjoint.linear_solver}, {goal}{limit}"
@@ -396,5 +398,6 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         noted,
         adjoint_goal,
         adjoint_remedy,
+        shine,
     )
 }

@@ -55,6 +55,36 @@ PHANTOM = Description(
     unrolled="steps",
 )
 
+SHINE = Description(
+    "shine",
+    "The estimate u = H^T g: what `broyden` or `limited_memory_broyden` has learnt of H = (I - df/dz)^-1 in the solve "
+    "serves the gradient too. No backward solve; approximate, better with steps that refine it (Ramzi et al. 2022).",
+    (
+        Field(
+            "fallback",
+            Kind.NUMBER,
+            "Where the estimate of a sample is longer than so many times g, it is taken to be wrong and u = g, as "
+            "`jfb` has it; null trusts every estimate.",
+            default=1.3,
+            exclusive_minimum=0,
+            nullable=True,
+            examples=(1.3, 5.0),
+        ),
+        Field(
+            "refine",
+            Kind.INT,
+            "How many steps of Broyden's method on u = (df/dz)^T u + g follow, from the estimate and with H^T as its "
+            "first matrix; with many the gradient is exact.",
+            default=0,
+            minimum=0,
+            maximum=1000,
+            examples=(0, 5),
+        ),
+    ),
+    max_steps=None,
+    solvers=("limited_memory_broyden", "broyden"),
+)
+
 UNROLL = Description(
     "unroll",
     "Ordinary backpropagation through every step of the solver: the derivative of what was computed, with memory that "

@@ -132,6 +132,8 @@ class Exact:
                 return g
             case "phantom" if promised:
                 return partial_sum(self.product, g, int(adjoint.options["steps"]), float(adjoint.options["damping"]))
+            case "shine" if promised:
+                return g * self._subject.trusted
             case "implicit" if promised and not adjoint.exact:
                 return partial_sum(self.product, g, int(adjoint.max_steps))
         if self.dense:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from deqc.compiler import Compilation
 
 _BACKWARD = {"ADJOINT_RTOL": 1e-13, "ADJOINT_ATOL": 0.0}
 _FORWARD = {"ATOL": 1e-13, "RTOL": 1e-13, "MAX_STEPS": 300}
+_AT_REST = {"ATOL": math.inf, "RTOL": math.inf, "SHINE_STEPS": 0}
 _MOST = 400  # steps of a backward solve
 
 
@@ -60,6 +62,15 @@ class Subject:
             except ValueError as fault:
                 raise running.RunError(str(fault)) from None
 
+    @property
+    def trusted(self) -> float:
+        """What SHINE multiplies a gradient by at an equilibrium, where no step has taught it anything."""
+        plan = self.compilation.plan
+        alpha = {one.name: one.evaluation for one in plan.solver.settings}.get("alpha", plan.solver.options["alpha"])
+        fallback = plan.adjoint.options["fallback"]
+        trusts = fallback == "None" or 1 / float(alpha) <= float(fallback)
+        return 1 / float(alpha) if trusts else 1.0
+
     def packed(self, z: Any) -> Tensor:
         """A state by scale, packed, (B, D)."""
         packed: Tensor = self.model.pack(z, *self._sizes)
@@ -99,16 +110,18 @@ class Subject:
     def tight(self) -> Iterator[None]:
         """Has the module end its backward solves at rounding, and its solves too where it differentiates their steps.
 
-        A linear solver that is an approximation by choice keeps its number of terms.
+        A linear solver that is an approximation by choice keeps its number of terms. Where the gradient is made of what
+        the solver has learnt, it is to take no step.
         """
         module, plan = self.module, self.compilation.plan
         wanted: dict[str, Any] = dict(_BACKWARD)
         if plan.adjoint.exact:
             wanted["ADJOINT_STEPS"] = _MOST
-        if plan.adjoint.method == "unroll":
-            wanted |= _FORWARD
+        forward = {"unroll": _FORWARD, "shine": _AT_REST}.get(plan.adjoint.method)
+        if forward is not None:
+            wanted |= forward
             if hasattr(module, "EVALUATION"):
-                own = {name.lower(): value for name, value in _FORWARD.items()}
+                own = {name.lower(): value for name, value in forward.items()}
                 settings = module.EVALUATION
                 wanted["EVALUATION"] = settings._replace(**{k: v for k, v in own.items() if k in settings._fields})
         before = {name: getattr(module, name) for name in wanted if hasattr(module, name)}

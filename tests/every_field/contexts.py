@@ -5,9 +5,10 @@ A spec is given by the sections in which it differs from a plain one; `scales` t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import tables
@@ -30,14 +31,16 @@ PLAIN = yaml.safe_load(
 
 @dataclass(frozen=True)
 class Context:
-    """A spec with a hole, and values to try in it beside those that the schema names."""
+    """A spec with a hole, values to try in it beside those that the schema names, and what else a value needs."""
 
     sections: dict[str, Any]
     values: tuple[object, ...] = ()
+    needs: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     def text(self, value: object) -> str:
         """The spec with this value."""
-        document = {**PLAIN, **_filled(self.sections, value)}
+        needed = self.needs.get(value, {}) if isinstance(value, str) else {}
+        document = {**PLAIN, **needed, **_filled(self.sections, value)}
         if "scales" in document:
             del document["scale"]
         return f"{tables.flow(document, nested=True)}\n"
@@ -59,6 +62,9 @@ def context(sections: str, *values: object) -> Context:
 _EACH = "scales: [[4], [4]], main_layers: {each: [{sum: [{linear: 4}, $x]}, tanh]}"
 _SQUARE = "head: [{matmul: {right: $W}}]"
 _BLOCK = "{times: '${n}'}"
+
+# The solvers that adjoints work with.
+NEEDS = MappingProxyType({name: {"solver": one.solvers[0]} for name, one in ADJOINTS.items() if one.solvers})
 
 # What is not a step or a setting of a method.
 SECTIONS = {
@@ -151,7 +157,7 @@ SECTIONS = {
     "solver.eval.linear_solver": context(
         "{solver: {method: newton_krylov, eval: {linear_solver: '@'}}}", {"rtol": 1e-6}, {"max_steps": 30}
     ),
-    "adjoint": context("{adjoint: '@'}"),
+    "adjoint": replace(context("{adjoint: '@'}"), needs=NEEDS),
     "adjoint.linear_solver": context("{adjoint: {assume: symmetric, linear_solver: '@'}}"),
     "adjoint.linear_solver.method": context("{adjoint: {assume: symmetric, linear_solver: {method: '@'}}}"),
     "jacobian_regularization": context("{jacobian_regularization: '@'}"),
@@ -250,7 +256,8 @@ def contexts(place: str) -> Iterator[tuple[Context, ...]]:
         yield (SECTIONS[place],)
         return
     if place in BY_KIND:
-        yield (context(BY_KIND[place]), context(f"{{kind: neural_ode, {BY_KIND[place][1:]}"))
+        found = (context(BY_KIND[place]), context(f"{{kind: neural_ode, {BY_KIND[place][1:]}"))
+        yield tuple(replace(one, needs=NEEDS) for one in found)
         return
     above, _, name = place.rpartition(".")
     if any(above == section for section, *_ in _METHODS):
@@ -349,4 +356,6 @@ def settings() -> Iterator[tuple[str, Field, Context]]:
                 continue
             own = description.fields if section != "solver.termination" else ()
             for one in (*shared, *own):
-                yield section, one, context(text.format(method, one.name))
+                made = context(text.format(method, one.name))
+                needed = NEEDS.get(method, {}) if table is ADJOINTS else {}
+                yield section, one, replace(made, sections={**needed, **made.sections})

@@ -572,9 +572,14 @@ def _equation(kind: str, m: Operators, v: Tensor, *p: Tensor) -> Tensor:
 def _linear_solve(kind: str, m: Operators, b: Tensor, z: Tensor, *weights: Tensor) -> tuple[Tensor, Record]:
     w = Weights(*weights)
     if kind == "adjoint":
-        at = linearize(z, w, m)
-        return _adjoint_solve(lambda u: vjp(u, at, w, m), b)
+        return _adjoint_solve(_transposed(z, w, m), b)
     return _adjoint_solve(lambda v: _jvp(lambda z: f(z, w, m), (z,), (v,)), b)
+
+
+def _transposed(z: Tensor, w: Weights, m: Operators) -> Map:
+    """u -> (df/dz)^T u at this z."""
+    at = linearize(z, w, m)
+    return lambda u: vjp(u, at, w, m)
 
 
 def _goal(size: Tensor) -> Tensor:

@@ -1054,9 +1054,14 @@ def _equation(kind: str, v: Tensor, *p: Tensor) -> Tensor:
 def _linear_solve(kind: str, b: Tensor, z: Tensor, *weights: Tensor) -> tuple[Tensor, Record]:
     w = Weights(*weights)
     if kind == "adjoint":
-        at = linearize(z, w)
-        return _adjoint_solve(lambda u: vjp(u, at, w), b)
+        return _adjoint_solve(_transposed(z, w), b)
     return _adjoint_solve(lambda v: _jvp(lambda z: f(z, w), (z,), (v,)), b)
+
+
+def _transposed(z: Tensor, w: Weights) -> Map:
+    """u -> (df/dz)^T u at this z."""
+    at = linearize(z, w)
+    return lambda u: vjp(u, at, w)
 
 
 def _goal(size: Tensor) -> Tensor:

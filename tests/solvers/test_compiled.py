@@ -110,8 +110,12 @@ BY_LINEAR_SOLVER = tuple(
     if name not in ("auto", "lu")
 )
 BY_ADJOINT = tuple(
-    Case(f"adjoint {name}", {"method": "picard", "atol": 1e-2, "max_steps": 12}, {"method": name})
-    for name in ADJOINTS
+    Case(
+        f"adjoint {name}",
+        {"method": one.solvers[0] if one.solvers else "picard", "atol": 1e-2, "max_steps": 12},
+        {"method": name},
+    )
+    for name, one in ADJOINTS.items()
     if name != "implicit"
 )
 BY_INNER_SOLVER = tuple(
@@ -146,6 +150,13 @@ OTHERS = (
     Case("a trace of several solvers", {"method": "cascade", "trace": True, "max_steps": 20}, idle=4),
     Case("eval", {"method": "picard", "eval": {"damping": 0.7, "max_steps": 200}}, evaluation=True),
     Case("views of one memory", {"method": "picard", "max_steps": 200}, {"linear_solver": "picard"}, VIEWS["slices"]),
+    Case("an estimate that is refined", {"method": "broyden"}, {"method": "shine", "refine": 3}),
+    Case(
+        "an estimate of limited memory, refined",
+        {"method": "limited_memory_broyden", "history": 4},
+        {"method": "shine", "refine": 3, "fallback": None},
+        rounding=1e-9,
+    ),
     Case("mask", {"method": "anderson", "mask": "$valid", "termination": {"norm": "rms"}}, body=PADDED),
 )
 CASES = (*BY_SOLVER, *BY_LINEAR_SOLVER, *BY_ADJOINT, *BY_INNER_SOLVER, *OTHERS)
