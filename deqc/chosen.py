@@ -73,7 +73,9 @@ def _linear_plan(
     for mode in (options, {**options, **(evaluation or {})}):
         steps, memory = mode.get("max_steps"), mode.get("memory")
         restarted = restarted or (isinstance(steps, int) and isinstance(memory, int) and memory < steps)
-    return LinearPlan(linear.name, linear.title, linear.products, restarted, linear.dense)
+    return LinearPlan(
+        linear.name, linear.title, linear.products, restarted, linear.dense, str(options.get("preconditioner", "none"))
+    )
 
 
 def _inner(options: Mapping[str, object]) -> dict[str, object]:

@@ -16,6 +16,7 @@ from deqc.ir.symmetry import is_symmetric
 from deqc.ops import OPS
 from deqc.passes import PIPELINE
 from deqc.solvers import ADJOINTS, INNER_SOLVERS, LINEAR_SOLVERS
+from deqc.solvers.linear import PROBES
 from deqc.spec.model import Literal, Parameter, Solver
 from deqc.types import named, show
 
@@ -196,6 +197,11 @@ def _notes(compilation: Compilation) -> Iterator[str]:
         if one is not None and one.name == "lu" and "max_steps" in one.written:
             yield f"max_steps {one.options['max_steps']} is not used by lu, which factorises instead of taking steps"
     yield from _inner_notes(solver)
+    if any(
+        one is not None and one.options.get("preconditioner", "none") != "none"
+        for one in (linear, solver.linear_solver)
+    ):
+        yield f"the preconditioner takes {PROBES} products with df/dz for each linear system"
     if linear is not None and linear.options.get("atol"):
         yield "the linear solver's atol makes the gradient depend on the scale of the loss; rtol alone does not"
     if compilation.program.start_kind == "chains" and adjoint.method.name != "unroll" and solver.time is None:

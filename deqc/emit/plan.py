@@ -103,6 +103,7 @@ class LinearPlan:
     products: int  # with df/dz, a step
     restarted: bool  # whether its Krylov space is begun anew
     dense: bool  # whether it reads the Jacobian of each sample
+    preconditioner: str = "none"  # none | diagonal
 
     @property
     def function(self) -> str:
@@ -112,7 +113,13 @@ class LinearPlan:
     @property
     def functions(self) -> tuple[str, ...]:
         """That one, and those that it calls."""
-        return (f"_{self.name}", self.function) if self.restarted else (self.function,)
+        right = () if self.preconditioner == "none" else ("_right",)
+        return (*right, f"_{self.name}", self.function) if self.restarted else (*right, self.function)
+
+    @property
+    def weighed(self) -> bool:
+        """Whether the function takes the scale of the unknowns, for products of vectors that it weighs."""
+        return self.name == "cg" and self.preconditioner != "none"
 
     @property
     def numbers(self) -> dict[str, str]:
@@ -134,7 +141,7 @@ class LinearPlan:
 
     @property
     def spent(self) -> str:
-        """The products with df/dz that it took."""
+        """The products with df/dz that it took, beside those of the preconditioner."""
         return "products" if self.products == 1 else f"{self.products} * steps"
 
 

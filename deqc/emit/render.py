@@ -14,12 +14,23 @@ import jinja2
 
 from deqc.emit.bytecode import TemplateCache
 from deqc.emit.layout import statement
-from deqc.emit.plan import AdjointPlan, Argument, JacobianPlan, Operator, Plan, ScalePlan, SolverPlan, TimePlan
+from deqc.emit.plan import (
+    AdjointPlan,
+    Argument,
+    JacobianPlan,
+    LinearPlan,
+    Operator,
+    Plan,
+    ScalePlan,
+    SolverPlan,
+    TimePlan,
+)
 from deqc.emit.shine import shine
 from deqc.ops.code import Code, Items, Text, call, flat, literal, stretch
 from deqc.resources import folder
 from deqc.solvers import Iteration
 from deqc.solvers.base import Brought, Part
+from deqc.solvers.linear import PROBES
 from deqc.solvers.trust_region import RADIUS
 
 WIDTH: Final = 120
@@ -196,7 +207,7 @@ def stop_text(solver: SolverPlan) -> str:
 
 def solver_text(solver: SolverPlan) -> str:
     """What `extra_repr` says of the solver."""
-    by = f" by {solver.linear.name}" if solver.linear else ""
+    by = f" by {solver.linear.name}{_preconditioned(solver.linear)}" if solver.linear else ""
     text = f"{solver.method}{by}, {stop_text(solver)}, at most {solver.max_steps} steps"
     others = [" ".join((one.name, one.evaluation.strip('"'))) for one in solver.settings]
     text += f", where {solver.mask} is true" if solver.mask else ""
@@ -210,7 +221,11 @@ def adjoint_text(adjoint: AdjointPlan) -> str:
         return ", ".join([adjoint.method, *options])
     goal = f"rtol {adjoint.rtol}, atol {adjoint.atol}"
     limit = "" if adjoint.linear_solver == "lu" else f", at most {adjoint.max_steps} steps"
-    return f"{adjoint.method} by {adjoint.linear_solver}, {goal}{limit}"
+    return f"{adjoint.method} by {adjoint.linear_solver}{_preconditioned(adjoint.linear)}, {goal}{limit}"
+
+
+def _preconditioned(linear: LinearPlan | None) -> str:
+    return "" if linear is None or linear.preconditioner == "none" else f" over the {linear.preconditioner}"
 
 
 def jacobian_symbol(loss: JacobianPlan) -> str:
@@ -308,6 +323,8 @@ def _brought(plan: Plan) -> list[Brought]:
     """What the solver and that of the adjoint bring into the module."""
     both = {one.name: max(one.training, one.evaluation, key=float) for one in plan.solver.settings if one.type == "int"}
     brought = [plan.solver.iteration.brought({**plan.solver.options, **both})]  # tables for either mode
+    if any(one is not None and one.preconditioner != "none" for one in (plan.solver.linear, plan.adjoint.linear)):
+        brought.append(Brought({"PROBES": PROBES}))
     if plan.adjoint.iteration is not None:
         brought.append(plan.adjoint.iteration.brought(plan.adjoint.linear_options))
     return brought

@@ -21,11 +21,24 @@ MEMORY = Field(
     examples=(20, 10),
 )
 
+PROBES = 4  # products with sign vectors, from which the diagonal of J is estimated
+
+PRECONDITIONER = Field(
+    "preconditioner",
+    Kind.CHOICE,
+    "What the unknowns are multiplied by, so that fewer steps are needed: nothing, or the inverse of the diagonal of "
+    f"I - J as {PROBES} products with sign vectors show it, taken for each linear system (Bekas, Kokiopoulou & Saad "
+    "2007): for a J whose diagonal is large, and has entries of different sizes. The residual that is tested stays "
+    "that of the system.",
+    default="none",
+    choices=("none", "diagonal"),
+)
+
 GMRES = Linear(
     "gmres",
     "Minimal residual over a growing Krylov space: one product with J or J^T a step, and a vector of memory, up to "
     "`memory` of them (Saad & Schultz 1986).",
-    (MEMORY,),
+    (MEMORY, PRECONDITIONER),
     unrolled="max_steps",
     title="GMRES",
 )
@@ -34,6 +47,7 @@ BICGSTAB = Linear(
     "bicgstab",
     "Stabilised biconjugate gradients for each sample: two products with J or J^T a step, and memory for a handful of "
     "vectors, however many the steps are (van der Vorst 1992).",
+    (PRECONDITIONER,),
     unrolled="max_steps",
     title="BiCGSTAB",
     products=2,
@@ -43,6 +57,7 @@ CG = Linear(
     "cg",
     "Conjugate gradients for each sample: one product with J a step and three vectors, for a J that is symmetric with "
     "eigenvalues below 1, as of a gradient; it has to be said: `assume: symmetric` (Hestenes & Stiefel 1952).",
+    (PRECONDITIONER,),
     unrolled="max_steps",
     title="conjugate gradients",
     symmetric=True,
@@ -52,6 +67,7 @@ NEUMANN = Linear(
     "neumann",
     "The first `max_steps` terms of u = g + J g + J^2 g + ..., or of that with J^T: approximate by choice, and better "
     "with more terms where f is a contraction (Lorraine, Vicol & Duvenaud 2020).",
+    (PRECONDITIONER,),
     max_steps=5,
     unrolled="max_steps",
     title="a Neumann series",

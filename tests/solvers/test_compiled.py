@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
@@ -128,6 +128,14 @@ BY_INNER_SOLVER = tuple(
     for short in ({"max_steps": 4} if one.unrolled else {},)
 )
 OTHERS = (
+    *(
+        replace(_linear(name, max_steps=8, preconditioner="diagonal"), name=f"{name} over the diagonal")
+        for name in ("gmres", "bicgstab", "cg")
+    ),
+    Case(
+        "implicit steps over the diagonal",
+        {"method": "trbdf2", "linear_solver": {"method": "gmres", "max_steps": 4, "preconditioner": "diagonal"}},
+    ),
     Case("implicit steps by lu", {"method": "trbdf2", "linear_solver": "lu"}),
     Case(
         "a Krylov space begun anew",

@@ -100,9 +100,16 @@ def test_by_lu_it_is_newton(line_search: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", ["gmres", "bicgstab", "neumann", "lu"])
-def test_products_are_counted_once(method: str, name: str) -> None:
-    """Of one sample those that were asked for; a dense Jacobian counts as D."""
+@pytest.mark.parametrize(
+    "linear_solver",
+    [
+        "lu",
+        *("gmres", "bicgstab", "neumann"),
+        *({"method": name, "preconditioner": "diagonal"} for name in ("gmres", "bicgstab", "neumann")),
+    ],
+)
+def test_products_are_counted_once(method: str, linear_solver: object) -> None:
+    """Of one sample those that were asked for, also by the preconditioner; a dense Jacobian counts as D."""
     f, jvp = curved(batch=1, reach=0.6)
     calls = {"f": 0, "product": 0}
 
@@ -123,7 +130,7 @@ def test_products_are_counted_once(method: str, name: str) -> None:
 
     derivatives = {"jvp": counted_jvp, "jacobian": counted_jacobian}
     z0 = torch.zeros(1, 6, dtype=torch.float64)
-    z, record = made(method, name, max_steps=400).fixed_point(counted, z0, **derivatives)
+    z, record = made(method, linear_solver, max_steps=400).fixed_point(counted, z0, **derivatives)
     assert record.status.tolist() == [0]
     assert float((f(z) - z).abs().max()) <= 1e-9
     assert calls == {"f": int(record.nfe), "product": int(record.njvp)}
