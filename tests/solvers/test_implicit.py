@@ -223,3 +223,20 @@ def test_the_deadband() -> None:
     kept[3] = 0.3 * 0.9 / 1.001**0.35
     assert later.tolist() == pytest.approx(kept)
     assert kept[:2] == [0.3, 0.3] or math.isclose(kept[0], 0.3 / float(shrink[0]))
+
+
+def test_no_stage_begins_with_what_the_error_of_the_step_before_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a stage ends because Newton's steps get slow, as by rounding, the next one is not slow from the start."""
+    monkeypatch.setattr(module("trbdf2"), "NEWTON_GOAL", 0.0)
+    solver = module("trbdf2")._Trbdf2(products(pendulum), 0.1, 0.0, 1e-3, 20)
+    z, on = START, torch.ones(len(START), dtype=torch.bool)
+    state, memory, ends = (z, pendulum(z)), solver.init(pendulum, z, pendulum(z)), 0
+    for _ in range(20):
+        before = memory[6]
+        new = solver.step(pendulum, *state, on, *memory)
+        memory, taken = new.memory, new.taken.unsqueeze(1)
+        state = torch.where(taken, new.z, state[0]), torch.where(taken, new.fz, state[1])
+        done = (before == 2) & (memory[6] == 0)
+        assert bool((memory[3][done] == math.inf).all())
+        ends += int(done.sum())
+    assert ends > 0
