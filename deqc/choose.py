@@ -46,11 +46,13 @@ def choose(spec: Spec, program: Program, problems: Problems) -> tuple[Solver, Ad
                 _check_size(linear, "gmres", program, spec.sections.get(name), problems)
             _check_symmetry(linear, part.method, program, spec.sections.get(name), problems)
     place = spec.sections.get("adjoint") or solver.method.span
-    _check_differentiable(iteration, adjoint, place, problems)
+    _check_differentiable(iteration, solver.best, adjoint, place, problems)
     return solver, adjoint
 
 
-def _check_differentiable(iteration: Description, adjoint: Adjoint, section: Span | None, problems: Problems) -> None:
+def _check_differentiable(
+    iteration: Description, best: bool, adjoint: Adjoint, section: Span | None, problems: Problems
+) -> None:
     """A diagnostic where the adjoint does not work with the solver."""
     place = adjoint.method.span or section
     if place is None:
@@ -59,6 +61,9 @@ def _check_differentiable(iteration: Description, adjoint: Adjoint, section: Spa
     if solvers and iteration.name not in solvers:
         alone = f"{name} works with the solver {' or '.join(solvers)} alone, and this one is {iteration.name}"
         problems.add("E083", place, alone, hint=f"write `solver: {solvers[0]}`, or `adjoint: implicit`")
+    if name == "reversible" and best:
+        undone = f"{name} undoes the steps from the last iterate, and the termination returns the best one"
+        problems.add("E083", place, undone, hint="leave `_best` out of the mode, or use implicit")
     if name in ("unroll", "discrete") and isinstance(iteration, Integrator) and not iteration.differentiable:
         problems.add(
             "E083",

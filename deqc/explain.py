@@ -20,7 +20,7 @@ from deqc.solvers.linear import PROBES
 from deqc.spec.model import Literal, Parameter, Solver
 from deqc.types import named, show
 
-EXACT = frozenset({"implicit", "unroll", "discrete"})
+EXACT = frozenset({"implicit", "unroll", "reversible", "discrete"})
 BYTES = 4  # of a float32
 
 
@@ -236,6 +236,8 @@ def _notes(compilation: Compilation) -> Iterator[str]:
         yield "df/dz is symmetric, as the form of f shows: cg takes it"
     elif "symmetric" in (solver.method.options.get("assume"), adjoint.method.options.get("assume")):
         yield "df/dz is taken to be symmetric, because the spec says so: where it is not, cg gives a wrong gradient"
+    if adjoint.method.name == "reversible":
+        yield "undone, every step makes rounding errors larger by about 1 / (1 - damping): keep the steps few"
     if adjoint.method.name not in EXACT:
         yield f"adjoint {adjoint.method.name}: {ADJOINTS[adjoint.method.name].summary}"
     loss = compilation.spec.jacobian_regularization

@@ -224,7 +224,7 @@ class SolverPlan:
 class AdjointPlan:
     """How derivatives pass through the solution. Every number is a Python literal as text."""
 
-    method: str  # implicit | jfb | phantom | shine | unroll | none
+    method: str  # implicit | jfb | phantom | shine | unroll | reversible | none
     options: dict[str, str]  # of the method
     linear_solver: str | None  # for implicit
     rtol: str
@@ -238,7 +238,7 @@ class AdjointPlan:
     @property
     def reads_memory(self) -> bool:
         """Whether the backward pass reads what the solver remembers after its last step."""
-        return self.method == "shine"
+        return self.method in ("shine", "reversible")
 
     @property
     def refines(self) -> bool:

@@ -358,14 +358,23 @@ def noted(text: str) -> str:
     return textwrap.fill(text, WIDTH, initial_indent="    ", subsequent_indent="    ")
 
 
+def adjoint_solve(adjoint: AdjointPlan) -> str:
+    """What messages call the backward solve, as a string of the module."""
+    return '"the way back"' if adjoint.method == "reversible" else '"the backward solve"'
+
+
 def adjoint_goal(adjoint: AdjointPlan) -> str:
     """The goal of the backward solve as an f-string, for messages."""
+    if adjoint.method == "reversible":
+        return 'f"|start found again - start| <= {ADJOINT_DRIFT} |z* - start|"'
     steps = "" if adjoint.linear_solver == "lu" else " in {ADJOINT_STEPS} steps"
     return f'f"|residual| <= {{ADJOINT_RTOL}} |gradient| + {{ADJOINT_ATOL}}{steps}"'
 
 
 def adjoint_remedy(adjoint: AdjointPlan) -> str:
     """What a user may try when the backward solve does not converge, as a string of the module."""
+    if adjoint.method == "reversible":
+        return '"The gradient may be inexact: try fewer max_steps, a smaller damping, or adjoint implicit."'
     if adjoint.linear_solver == "lu":
         return '"I - df/dz is close to singular at the solution: the gradient is not to be trusted."'
     return '"The gradient is inexact: try more max_steps of the linear solver, or gmres or lu."'
@@ -414,6 +423,7 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         radius_constants,
         noted,
         adjoint_goal,
+        adjoint_solve,
         adjoint_remedy,
         shine,
     )

@@ -93,6 +93,25 @@ UNROLL = Description(
     unrolled="max_steps",
 )
 
+REVERSIBLE_ADJOINT = Description(
+    "reversible",
+    "Undoes the steps of the solver `reversible`, the last one first, and differentiates each: the derivative of what "
+    "was computed, with memory that does not grow with the steps. Rounding errors do (McCallum et al. 2025).",
+    (
+        Field(
+            "drift",
+            Kind.NUMBER,
+            "A backward pass has missed where the start that it finds again is further from the true one than so many "
+            "times the way from there to the solution: a warning, or what `on_failure` says.",
+            default=1e-3,
+            exclusive_minimum=0,
+            examples=(1e-3, 1e-6),
+        ),
+    ),
+    max_steps=None,
+    solvers=("reversible",),
+)
+
 DISCRETE = Description(
     "discrete",
     "Backpropagates through the steps of a neural ODE's solver, whose lengths are constants to it: the derivative of "

@@ -16,6 +16,7 @@ from deqc.compiler import Compilation
 
 _BACKWARD = {"ADJOINT_RTOL": 1e-13, "ADJOINT_ATOL": 0.0}
 _FORWARD = {"ATOL": 1e-13, "RTOL": 1e-13, "MAX_STEPS": 300}
+_FEW = {"ATOL": 1e-6, "RTOL": 1e-6, "MAX_STEPS": 300, "ADJOINT_DRIFT": math.inf}  # undone at the cost of digits
 _AT_REST = {"ATOL": math.inf, "RTOL": math.inf, "SHINE_STEPS": 0}
 _MOST = 400  # steps of a backward solve
 
@@ -117,7 +118,7 @@ class Subject:
         wanted: dict[str, Any] = dict(_BACKWARD)
         if plan.adjoint.exact:
             wanted["ADJOINT_STEPS"] = _MOST
-        forward = {"unroll": _FORWARD, "shine": _AT_REST}.get(plan.adjoint.method)
+        forward = {"unroll": _FORWARD, "reversible": _FEW, "shine": _AT_REST}.get(plan.adjoint.method)
         if forward is not None:
             wanted |= forward
             if hasattr(module, "EVALUATION"):

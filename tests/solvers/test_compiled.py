@@ -158,6 +158,12 @@ OTHERS = (
     Case("a trace of several solvers", {"method": "cascade", "trace": True, "max_steps": 20}, idle=4),
     Case("eval", {"method": "picard", "eval": {"damping": 0.7, "max_steps": 200}}, evaluation=True),
     Case("views of one memory", {"method": "picard", "max_steps": 200}, {"linear_solver": "picard"}, VIEWS["slices"]),
+    Case(
+        "undone, another damping",
+        {"method": "reversible", "eval": {"damping": 0.7}},
+        {"method": "reversible"},
+        evaluation=True,
+    ),
     Case("an estimate that is refined", {"method": "broyden"}, {"method": "shine", "refine": 3}),
     Case(
         "an estimate of limited memory, refined",

@@ -1,0 +1,67 @@
+"""What a solve keeps for its backward pass: as many bytes after many steps as after few, but where steps are kept."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from deqc.compiler import compile_text
+from deqc.explain import EXACT
+from deqc.loading import import_model
+from deqc.solvers import ADJOINTS, LINEAR_SOLVERS
+
+BODY = """\
+deqc: 1
+name: M
+input: {x: [7]}
+scale: [5]
+main_layers: [{sum: [{linear: 5}, [$x, {linear: 5}]]}, tanh, {times: 0.9}]
+"""
+GROWING = {"unroll", "discrete"}  # backpropagation through the steps
+KEEPING = [(name, {"method": name}) for name in ADJOINTS if name not in ("implicit", "none", *GROWING)] + [
+    (f"implicit by {name}", {"assume": "symmetric", "linear_solver": name}) for name in LINEAR_SOLVERS
+]
+
+
+def kept(adjoint: dict[str, Any], steps: int) -> int:
+    """Bytes that a solve of so many steps leaves for its backward pass."""
+    method = str(adjoint.get("method", "implicit"))
+    solver = {"method": (ADJOINTS[method].solvers or ("picard",))[0], "atol": 0.0, "max_steps": steps}
+    text = f"{BODY}solver: {json.dumps({**solver, 'on_failure': 'ignore'})}\nadjoint: {json.dumps(adjoint)}\n"
+    torch.manual_seed(0)
+    model: Any = import_model(compile_text(text, "m.yaml"))().double()
+    x = torch.randn(3, 7, dtype=torch.float64)
+    count = 0
+
+    def pack(tensor: Tensor) -> Tensor:
+        nonlocal count
+        count += tensor.numel() * tensor.element_size()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        solution = model.solve(x)
+    if method != "shine":  # Broyden's method ends where a step moves nothing
+        assert int(solution.original.steps.max()) == steps
+    solution.z_star.sum().backward()
+    return count
+
+
+@pytest.mark.parametrize(("name", "adjoint"), KEEPING, ids=[name for name, _ in KEEPING])
+def test_bytes_do_not_depend_on_the_steps(name: str, adjoint: dict[str, Any]) -> None:
+    few = kept(adjoint, 5)
+    assert few > 0
+    assert kept(adjoint, 50) == few
+
+
+def test_every_exact_adjoint_is_among_them_or_backpropagates() -> None:
+    assert {str(one.get("method", "implicit")) for _, one in KEEPING} | GROWING >= EXACT
+
+
+def test_what_is_unrolled_is_counted() -> None:
+    """The count sees what is kept of each step."""
+    few, many = kept({"method": "unroll"}, 5), kept({"method": "unroll"}, 50)
+    assert many > 7 * few
