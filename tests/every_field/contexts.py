@@ -63,8 +63,14 @@ _EACH = "scales: [[4], [4]], main_layers: {each: [{sum: [{linear: 4}, $x]}, tanh
 _SQUARE = "head: [{matmul: {right: $W}}]"
 _BLOCK = "{times: '${n}'}"
 
-# The solvers that adjoints work with.
-NEEDS = MappingProxyType({name: {"solver": one.solvers[0]} for name, one in ADJOINTS.items() if one.solvers})
+# The solvers that adjoints work with, and the kind of model that they are for.
+NEEDS = MappingProxyType(
+    {
+        name: {"solver": one.solvers[0]} if one.solvers else {"kind": one.kinds[0]}
+        for name, one in ADJOINTS.items()
+        if one.solvers or "deq" not in one.kinds
+    }
+)
 
 # What is not a step or a setting of a method.
 SECTIONS = {

@@ -217,3 +217,11 @@ def test_explain_labels_it() -> None:
     assert "adjoint shine: The estimate u = H^T g" in told
     told = explain(compile_text(text({"method": "broyden"}, TRUSTING), "m.yaml"))
     assert "shine, refine 0: approximate" in told
+
+
+def test_compiled_without_gradients() -> None:
+    model, _ = made("broyden", {"method": "shine", "refine": 2})
+    compiled: Any = torch.compile(model, backend="eager", fullgraph=True)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(inputs()), model(inputs()))
+    torch._dynamo.reset()
