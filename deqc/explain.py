@@ -236,6 +236,8 @@ def _notes(compilation: Compilation) -> Iterator[str]:
         yield "df/dz is symmetric, as the form of f shows: cg takes it"
     elif "symmetric" in (solver.method.options.get("assume"), adjoint.method.options.get("assume")):
         yield "df/dz is taken to be symmetric, because the spec says so: where it is not, cg gives a wrong gradient"
+    if compilation.plan.adjoint.checkpoint:
+        yield "checkpoint has no effect under the transforms of torch.func, which keep all of every step"
     if adjoint.method.name == "reversible":
         yield "undone, every step makes rounding errors larger by about 1 / (1 - damping): keep the steps few"
     if adjoint.method.name not in EXACT:

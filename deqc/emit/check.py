@@ -18,6 +18,7 @@ IMPORTS = {
     "torch._functorch.config": None,
     "torch.nn.functional": None,
     "torch.nn.grad": None,
+    "torch.utils.checkpoint": {"checkpoint"},
     "torchdiffeq": {"odeint"},
     "collections.abc": {"Callable", "Sequence", "Iterator"},
     "dataclasses": {"dataclass", "field", "replace"},

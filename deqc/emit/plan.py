@@ -241,6 +241,12 @@ class AdjointPlan:
         return self.method in ("shine", "reversible")
 
     @property
+    def checkpoint(self) -> str:
+        """Of how many steps one state is kept; empty where all is."""
+        every = self.options.get("checkpoint", "0")
+        return "" if every == "0" else "max(1, math.isqrt(max_steps))" if every == "sqrt" else every
+
+    @property
     def refines(self) -> bool:
         """Whether steps on the linear system follow an estimate of its solution."""
         return self.method == "shine" and self.options["refine"] != "0"

@@ -89,6 +89,18 @@ UNROLL = Description(
     "unroll",
     "Ordinary backpropagation through every step of the solver: the derivative of what was computed, with memory that "
     "grows with the steps (Griewank & Walther 2008).",
+    (
+        Field(
+            "checkpoint",
+            Kind.INT,
+            "Of every so many steps only the first state is kept, and the steps are taken again in the backward pass; "
+            "`sqrt` takes the square root of max_steps, which keeps least; 0 keeps all of every step.",
+            default=0,
+            minimum=0,
+            choices=("sqrt",),
+            examples=(0, 8, "sqrt"),
+        ),
+    ),
     max_steps=None,
     unrolled="max_steps",
 )

@@ -164,6 +164,11 @@ OTHERS = (
         {"method": "reversible"},
         evaluation=True,
     ),
+    Case(
+        "steps taken again",
+        {"method": "picard", "atol": 1e-2, "max_steps": 12},
+        {"method": "unroll", "checkpoint": "sqrt"},
+    ),
     Case("an estimate that is refined", {"method": "broyden"}, {"method": "shine", "refine": 3}),
     Case(
         "an estimate of limited memory, refined",

@@ -65,3 +65,40 @@ def test_what_is_unrolled_is_counted() -> None:
     """The count sees what is kept of each step."""
     few, many = kept({"method": "unroll"}, 5), kept({"method": "unroll"}, 50)
     assert many > 7 * few
+
+
+def test_checkpoints_keep_one_state_of_several_steps() -> None:
+    """`sqrt` keeps about so many times what one state takes; a number of steps, one state of each such number."""
+    everything, by_root, by_eight = (
+        [kept({"method": "unroll", "checkpoint": one}, steps) for steps in (16, 64, 256)] for one in (0, "sqrt", 8)
+    )
+    assert by_root[2] - by_root[1] == 2 * (by_root[1] - by_root[0])  # 4, 8, 16 states
+    assert by_eight[2] - by_eight[1] == 4 * (by_eight[1] - by_eight[0])  # 2, 8, 32
+    assert everything[2] > 25 * by_root[2]
+    assert everything[2] > 15 * by_eight[2]
+
+
+def derivatives(checkpoint: object, solver: str) -> list[Tensor]:
+    """First and second derivatives through steps, and the first by torch.func."""
+    settings = {"method": solver, "atol": 1e-6, "max_steps": 13, "on_failure": "ignore"}
+    adjoint = {"method": "unroll", "checkpoint": checkpoint}
+    text = f"{BODY}solver: {json.dumps(settings)}\nadjoint: {json.dumps(adjoint)}\n"
+    torch.manual_seed(0)
+    model: Any = import_model(compile_text(text, "m.yaml"))().double()
+    x = torch.randn(3, 7, dtype=torch.float64).requires_grad_()
+
+    def loss(x: Tensor) -> Tensor:
+        value: Tensor = model(x).sin().sum()
+        return value
+
+    wanted = [x, *model.parameters()]
+    first = torch.autograd.grad(loss(x), wanted, create_graph=True)
+    second = torch.autograd.grad(torch.stack([g.square().sum() for g in first]).sum(), wanted)
+    return [*first, *second, torch.func.grad(loss)(x.detach())]
+
+
+@pytest.mark.parametrize("checkpoint", ["sqrt", 1, 5, 100])
+@pytest.mark.parametrize("solver", ["anderson", "newton", "limited_memory_broyden"])
+def test_steps_that_are_taken_again_have_the_same_derivatives(solver: str, checkpoint: object) -> None:
+    expected = derivatives(0, solver)
+    torch.testing.assert_close(derivatives(checkpoint, solver), expected, rtol=1e-12, atol=1e-14)
