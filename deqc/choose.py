@@ -64,7 +64,10 @@ def _check_differentiable(
     if name == "reversible" and best:
         undone = f"{name} undoes the steps from the last iterate, and the termination returns the best one"
         problems.add("E083", place, undone, hint="leave `_best` out of the mode, or use implicit")
-    if name in ("unroll", "discrete") and isinstance(iteration, Integrator) and not iteration.differentiable:
+    if isinstance(iteration, Integrator) and name in ("gauss", "backsolve"):
+        message = f"{name} follows the steps of the solver, and torchdiffeq keeps its own"
+        problems.add("E083", place, message, hint="use discrete, or tsit5 or another solver of deqc's own")
+    elif name in ("unroll", "discrete") and isinstance(iteration, Integrator) and not iteration.differentiable:
         problems.add(
             "E083",
             place,

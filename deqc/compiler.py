@@ -114,7 +114,8 @@ def compile_text(
 def reads_derivatives(solver: SolverPlan, adjoint: AdjointPlan, loss: JacobianPlan | None) -> bool:
     """Whether the module has a use for derivatives of f beside those of torch's autograd."""
     by_products = loss is not None and loss.mode != "finite_difference"
-    return adjoint.method == "implicit" or adjoint.refines or bool(solver.iteration.reads) or by_products
+    backward = adjoint.method in ("implicit", "gauss", "backsolve") or adjoint.refines
+    return backward or bool(solver.iteration.reads) or by_products
 
 
 def reads_products(solver: SolverPlan, loss: JacobianPlan | None) -> bool:

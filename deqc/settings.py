@@ -412,7 +412,7 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
     ),
     "solver.option": _words("record"),
     "termination": _words(""),
-    "adjoint": _words("gauss backsolve"),
+    "adjoint": _words(""),
     "adjoint.option": _words(""),
     "linear_solver": _words("forward_backward peaceman_rachford"),
     "step": _words(""),

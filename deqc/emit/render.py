@@ -75,6 +75,12 @@ def laid_out(opening: str, items: Sequence[str], closing: str) -> str:
     return "\n".join([opening, *body, outer + closing])
 
 
+def worded(name: str, text: str) -> str:
+    """`name = "text"` in a method, in parentheses where that is too long."""
+    line = f'        {name} = "{text}"'
+    return line if len(line) <= WIDTH else f'        {name} = (\n            "{text}"\n        )'
+
+
 def returned_tuple(items: Sequence[str], indent: int) -> str:
     """`return a, b, …`, in parentheses with an item a line where that is too long."""
     outer = " " * indent
@@ -201,7 +207,7 @@ def stop_text(solver: SolverPlan) -> str:
     if (time := solver.time) is not None:
         by = ("step_size", "step_rtol", "step_atol")
         held = [f"{name} {value}" for name, value in solver.options.items() if name in by]
-        return ", ".join([f"z' = f(z) - z from t = {time.start} to {time.stop}", *held])
+        return ", ".join([f"from t = {time.start} to {time.stop}", *held])
     return _goal(solver, solver.atol, solver.rtol)
 
 
@@ -385,6 +391,7 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
     for function in (
         rule,
         laid_out,
+        worded,
         returned_tuple,
         indented,
         typed_arguments,

@@ -1,7 +1,18 @@
 """The numerical methods as data: one file describes one method, and one row of a table here offers it."""
 
 from deqc.solvers.adams import VCAB3, VCABM3
-from deqc.solvers.adjoint import DISCRETE, IMPLICIT, JFB, NONE, PHANTOM, REVERSIBLE_ADJOINT, SHINE, UNROLL
+from deqc.solvers.adjoint import (
+    BACKSOLVE,
+    DISCRETE,
+    GAUSS,
+    IMPLICIT,
+    JFB,
+    NONE,
+    PHANTOM,
+    REVERSIBLE_ADJOINT,
+    SHINE,
+    UNROLL,
+)
 from deqc.solvers.aitken import AITKEN
 from deqc.solvers.anderson import ANDERSON
 from deqc.solvers.auto import AUTO, AUTO_LINEAR
@@ -74,7 +85,7 @@ SOLVERS = _table(
     ROSENBROCK23,
     *INTEGRATORS,
 )
-ADJOINTS = _table(IMPLICIT, JFB, PHANTOM, SHINE, UNROLL, REVERSIBLE_ADJOINT, DISCRETE, NONE)
+ADJOINTS = _table(IMPLICIT, JFB, PHANTOM, SHINE, UNROLL, REVERSIBLE_ADJOINT, DISCRETE, GAUSS, BACKSOLVE, NONE)
 LINEAR_SOLVERS = _table(
     AUTO_LINEAR,
     GMRES,

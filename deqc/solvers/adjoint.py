@@ -133,6 +133,24 @@ DISCRETE = Description(
     kinds=("neural_ode",),
 )
 
+GAUSS = Description(
+    "gauss",
+    "The gradient of a neural ODE's equation, not of its steps: lambda' = lambda - (df/dz)^T lambda is followed back "
+    "along z(t), a cubic through the ends of the steps, and the gradient of the weights is its integral by Gauss's "
+    "rule. Right to the solver's tolerances; keeps z at the ends of the steps, no activations (Pontryagin et al. 1962; "
+    "Rackauckas et al. 2020).",
+    max_steps=None,
+    kinds=("neural_ode",),
+)
+
+BACKSOLVE = Description(
+    "backsolve",
+    "As gauss, but z is followed back from the end too: memory does not grow with the steps, and what dies out on the "
+    "way forth grows on the way back, so that it is for short times (Chen et al. 2018).",
+    max_steps=None,
+    kinds=("neural_ode",),
+)
+
 NONE = Description(
     "none",
     "No derivatives through the solution: it is a constant to autograd, for inference.",
