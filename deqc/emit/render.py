@@ -76,9 +76,9 @@ def laid_out(opening: str, items: Sequence[str], closing: str) -> str:
 
 
 def worded(name: str, text: str) -> str:
-    """`name = "text"` in a method, in parentheses where that is too long."""
-    line = f'        {name} = "{text}"'
-    return line if len(line) <= WIDTH else f'        {name} = (\n            "{text}"\n        )'
+    """`name = "text"` in a method, in parentheses where it fits into a line by itself alone."""
+    line, alone = f'        {name} = "{text}"', f'            "{text}"'
+    return f"        {name} = (\n{alone}\n        )" if len(alone) <= WIDTH < len(line) else line
 
 
 def returned_tuple(items: Sequence[str], indent: int) -> str:
