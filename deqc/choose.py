@@ -9,6 +9,7 @@ from deqc.ir.graph import Program
 from deqc.ir.symmetry import is_symmetric
 from deqc.masked import check_mask
 from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description, Iteration, Linear
+from deqc.solvers.linear import SHARING
 from deqc.solvers.torchdiffeq import Integrator
 from deqc.spec.lasting import lasting, with_enough_steps
 from deqc.spec.methods import resolved
@@ -61,6 +62,15 @@ def _check_differentiable(
     if solvers and iteration.name not in solvers:
         alone = f"{name} works with the solver {' or '.join(solvers)} alone, and this one is {iteration.name}"
         problems.add("E083", place, alone, hint=f"write `solver: {solvers[0]}`, or `adjoint: implicit`")
+    linear = adjoint.linear_solver
+    if linear is not None and linear.options.get("preconditioner") == "broyden" and iteration.name not in SHARING:
+        problems.add(
+            "E083",
+            linear.spans.get("preconditioner", place),
+            f"the preconditioner broyden is what the solver {' or '.join(SHARING)} has learnt, and this one is "
+            f"{iteration.name}",
+            hint=f"write `solver: {SHARING[0]}`, or `preconditioner: diagonal`",
+        )
     if name == "reversible" and best:
         undone = f"{name} undoes the steps from the last iterate, and the termination returns the best one"
         problems.add("E083", place, undone, hint="leave `_best` out of the mode, or use implicit")

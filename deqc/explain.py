@@ -198,10 +198,14 @@ def _notes(compilation: Compilation) -> Iterator[str]:
             yield f"max_steps {one.options['max_steps']} is not used by lu, which factorises instead of taking steps"
     yield from _inner_notes(solver)
     if any(
-        one is not None and one.options.get("preconditioner", "none") != "none"
-        for one in (linear, solver.linear_solver)
+        one is not None and one.options.get("preconditioner") == "diagonal" for one in (linear, solver.linear_solver)
     ):
         yield f"the preconditioner takes {PROBES} products with df/dz for each linear system"
+    if linear is not None and linear.options.get("preconditioner") == "broyden":
+        yield (
+            "the preconditioner is what each sample's solve ends with, the identity where it took no step; a look at "
+            "the residual takes one product more; under torch.compile it is left out"
+        )
     if linear is not None and linear.options.get("atol"):
         yield "the linear solver's atol makes the gradient depend on the scale of the loss; rtol alone does not"
     if compilation.program.start_kind == "chains" and adjoint.method.name != "unroll" and solver.time is None:

@@ -103,7 +103,7 @@ class LinearPlan:
     products: int  # with df/dz, a step
     restarted: bool  # whether its Krylov space is begun anew
     dense: bool  # whether it reads the Jacobian of each sample
-    preconditioner: str = "none"  # none | diagonal
+    preconditioner: str = "none"  # none | diagonal | broyden
 
     @property
     def function(self) -> str:
@@ -113,7 +113,7 @@ class LinearPlan:
     @property
     def functions(self) -> tuple[str, ...]:
         """That one, and those that it calls."""
-        right = () if self.preconditioner == "none" else ("_right",)
+        right = ("_right",) if self.preconditioner == "diagonal" else ()
         return (*right, f"_{self.name}", self.function) if self.restarted else (*right, self.function)
 
     @property
@@ -238,7 +238,12 @@ class AdjointPlan:
     @property
     def reads_memory(self) -> bool:
         """Whether the backward pass reads what the solver remembers after its last step."""
-        return self.method in ("shine", "reversible")
+        return self.method in ("shine", "reversible") or self.shares
+
+    @property
+    def shares(self) -> bool:
+        """Whether what the solver has learnt of (I - df/dz)^-1 preconditions the backward solve."""
+        return self.linear is not None and self.linear.preconditioner == "broyden"
 
     @property
     def checkpoint(self) -> str:
@@ -317,6 +322,13 @@ class Plan:
     sampled: tuple[str, ...] = ()  # weights of which every sample has its own
     jacobian_loss: JacobianPlan | None = None
     fixed: int = 0  # weights without a gradient, the last ones
+
+    @property
+    def learnt(self) -> tuple[str, ...]:
+        """The tensors that precondition the backward solve, made of the solver's memory."""
+        if not self.adjoint.shares:
+            return ()
+        return ("left", "right") if self.solver.method == "limited_memory_broyden" else ("inverse",)
 
     @property
     def compacts(self) -> bool:

@@ -231,7 +231,8 @@ def adjoint_text(adjoint: AdjointPlan) -> str:
 
 
 def _preconditioned(linear: LinearPlan | None) -> str:
-    return "" if linear is None or linear.preconditioner == "none" else f" over the {linear.preconditioner}"
+    over = {"none": "", "diagonal": " over the diagonal", "broyden": " over what the solver has learnt"}
+    return "" if linear is None else over[linear.preconditioner]
 
 
 def jacobian_symbol(loss: JacobianPlan) -> str:
@@ -329,7 +330,7 @@ def _brought(plan: Plan) -> list[Brought]:
     """What the solver and that of the adjoint bring into the module."""
     both = {one.name: max(one.training, one.evaluation, key=float) for one in plan.solver.settings if one.type == "int"}
     brought = [plan.solver.iteration.brought({**plan.solver.options, **both})]  # tables for either mode
-    if any(one is not None and one.preconditioner != "none" for one in (plan.solver.linear, plan.adjoint.linear)):
+    if any(one is not None and one.preconditioner == "diagonal" for one in (plan.solver.linear, plan.adjoint.linear)):
         brought.append(Brought({"PROBES": PROBES}))
     if plan.adjoint.iteration is not None:
         brought.append(plan.adjoint.iteration.brought(plan.adjoint.linear_options))

@@ -34,11 +34,19 @@ PRECONDITIONER = Field(
     choices=("none", "diagonal"),
 )
 
+LEARNT = replace(
+    PRECONDITIONER,
+    text=f"{PRECONDITIONER.text} Or, where the solver is `broyden` or `limited_memory_broyden`, what it has learnt of "
+    "the inverse of I - J in the solve, which takes no products.",
+    choices=("none", "diagonal", "broyden"),
+)
+SHARING = ("limited_memory_broyden", "broyden")  # the solvers that learn it
+
 GMRES = Linear(
     "gmres",
     "Minimal residual over a growing Krylov space: one product with J or J^T a step, and a vector of memory, up to "
     "`memory` of them (Saad & Schultz 1986).",
-    (MEMORY, PRECONDITIONER),
+    (MEMORY, LEARNT),
     unrolled="max_steps",
     title="GMRES",
 )
@@ -47,7 +55,7 @@ BICGSTAB = Linear(
     "bicgstab",
     "Stabilised biconjugate gradients for each sample: two products with J or J^T a step, and memory for a handful of "
     "vectors, however many the steps are (van der Vorst 1992).",
-    (PRECONDITIONER,),
+    (LEARNT,),
     unrolled="max_steps",
     title="BiCGSTAB",
     products=2,
@@ -83,7 +91,13 @@ LU = Linear(
 )
 
 # Those of the steps of a solver, which need no exact solution: they end early.
-INNER = (*(replace(one, max_steps=20) for one in (GMRES, BICGSTAB, CG)), NEUMANN, LU)
+INNER = (
+    replace(GMRES, fields=(MEMORY, PRECONDITIONER), max_steps=20),
+    replace(BICGSTAB, fields=(PRECONDITIONER,), max_steps=20),
+    replace(CG, max_steps=20),
+    NEUMANN,
+    LU,
+)
 
 LINEAR_PICARD = replace(
     PICARD,

@@ -22,6 +22,7 @@ from deqc.ops.base import HEAD, Op
 from deqc.ops.weights import WEIGHT_FIELDS
 from deqc.settings import IN_EVALUATION, INNER, JACOBIAN, LINEAR, SOLVER, TERMINATION, WATCH
 from deqc.solvers import ADJOINTS, INNER_SOLVERS, LINEAR_SOLVERS, QUANTITIES, SOLVERS
+from deqc.solvers.linear import LEARNT, SHARING
 
 HOLE = "@"
 PLAIN = yaml.safe_load(
@@ -31,11 +32,15 @@ PLAIN = yaml.safe_load(
 
 @dataclass(frozen=True)
 class Context:
-    """A spec with a hole, values to try in it beside those that the schema names, and what else a value needs."""
+    """A spec with a hole, values to try in it beside those that the schema names, and what else a value needs.
+
+    `refused` are values that the schema names for other methods.
+    """
 
     sections: dict[str, Any]
     values: tuple[object, ...] = ()
     needs: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    refused: frozenset[str] = frozenset()
 
     def text(self, value: object) -> str:
         """The spec with this value."""
@@ -364,4 +369,8 @@ def settings() -> Iterator[tuple[str, Field, Context]]:
             for one in (*shared, *own):
                 made = context(text.format(method, one.name))
                 needed = NEEDS.get(method, {}) if table is ADJOINTS else {}
-                yield section, one, replace(made, sections={**needed, **made.sections})
+                by_value = {"broyden": {"solver": SHARING[0]}} if one is LEARNT else {}
+                alike = [like for each in table.values() for like in each.fields if like.name == one.name]
+                others = {word for like in alike for word in like.choices}
+                refused = frozenset(others.difference(one.choices)) if one in own else frozenset()
+                yield section, one, replace(made, sections={**needed, **made.sections}, needs=by_value, refused=refused)

@@ -132,6 +132,15 @@ OTHERS = (
         replace(_linear(name, max_steps=8, preconditioner="diagonal"), name=f"{name} over the diagonal")
         for name in ("gmres", "bicgstab", "cg")
     ),
+    *(
+        Case(
+            f"{name} over what {solver} has learnt",
+            {"method": solver},
+            {"linear_solver": {"method": name, "rtol": 1e-10, "max_steps": 8, "preconditioner": "broyden"}},
+            rounding=1e-9,  # what is solved to 1e-10, by another way
+        )
+        for name, solver in (("gmres", "broyden"), ("bicgstab", "limited_memory_broyden"))
+    ),
     Case(
         "implicit steps over the diagonal",
         {"method": "trbdf2", "linear_solver": {"method": "gmres", "max_steps": 4, "preconditioner": "diagonal"}},
