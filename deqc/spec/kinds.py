@@ -32,18 +32,20 @@ def check_kind(root: Mapping, kind: str, problems: Problems) -> None:
 
 
 def _check_solver(root: Mapping, lasts: bool, problems: Problems) -> None:
-    if not lasts or (name := _name(root, "solver")) is None:
+    if not lasts:
         return
-    method, span = name
+    method, span = _name(root, "solver") or ("auto", root.span)
     if method in SOLVERS and NEURAL_ODE not in SOLVERS[method].kinds:
         message = f"{method} solves z = f(z), and a neural ODE is integrated"
         hint = "use tsit5 or another ODE solver, or write `kind: deq`"
         problems.add("E084", span, message, hint=hint)
+    others = {name for one in SOLVERS.values() if one.name != method for name in one.defaults}
+    others -= SOLVERS[method].defaults.keys() if method in SOLVERS else set()  # of another method: that is told
     section = root.get("solver")
     evaluation = section.get("eval") if isinstance(section, Mapping) else None
     for written in (section, evaluation):
         for entry in written if isinstance(written, Mapping) else ():
-            if entry.name in _HAS_NO_USE:
+            if entry.name in _HAS_NO_USE.keys() - others:
                 message = f"a neural ODE has no use for {entry.name}: {_HAS_NO_USE[entry.name]}"
                 problems.add("E084", entry.key.span, message, hint="remove it")
 

@@ -30,21 +30,23 @@ def with_enough_steps(solver: Solver, section: Span | None, problems: Problems) 
     size = options.get("step_size")
     if time is None or not isinstance(size, (int, float)) or not options.keys().isdisjoint(("step_rtol", "max_order")):
         return solver
-    needed = _steps(time, size)
     place = solver.method.spans.get("max_steps") or section
-    if needed > solver.max_steps and place is not None:
-        message = f"from {time.start:g} to {time.stop:g} there are {needed} steps of {size:g}"
-        hint = f"write `max_steps: {needed}`, or a larger step_size"
-        problems.add("E085", place, message, expected=f"at most {solver.max_steps} steps (max_steps)", hint=hint)
+    needed = _enough(time, size, solver.max_steps, place, problems)
     evaluation = dict(solver.evaluation)
-    if isinstance(other := evaluation.get("step_size"), (int, float)):
-        evaluation["max_steps"] = _steps(time, other)
+    other, most = evaluation.get("step_size", size), evaluation.get("max_steps", solver.max_steps)
+    if isinstance(other, (int, float)) and isinstance(most, int):
+        evaluation["max_steps"] = _enough(time, other, most, section, problems)
     return replace(solver, max_steps=needed, evaluation=evaluation)
 
 
-def _steps(time: Time, size: float) -> int:
-    """How many steps of that size lead from the start to the end, by way of the times that are saved."""
-    return sum(ceil((b - a) / size - _ROUNDING) for a, b in pairwise((time.start, *time.stops)))
+def _enough(time: Time, size: float, most: int, place: Span | None, problems: Problems) -> int:
+    """How many steps of that size lead to the end, by way of the times that are saved; a diagnostic if too many."""
+    needed = sum(ceil((b - a) / size - _ROUNDING) for a, b in pairwise((time.start, *time.stops)))
+    if needed > most and place is not None and not any(one.code == "E085" for one in problems.found):
+        message = f"from {time.start:g} to {time.stop:g} there are {needed} steps of {size:g}"
+        hint = f"write `max_steps: {needed}`, or a larger step_size"
+        problems.add("E085", place, message, expected=f"at most {most} steps (max_steps)", hint=hint)
+    return needed
 
 
 def settled(options: Mapping[str, object], atol: float, rtol: float) -> Mapping[str, object]:

@@ -121,7 +121,8 @@ def adjoint(node: Node | None, rtol: float, default: str, problems: Problems) ->
             return None
     elif _LINEAR in written:
         message = f"'{_LINEAR}' is an option of implicit; {method} solves no linear system"
-        problems.add("E080", written[_LINEAR][1], message, hint="remove it, or write `method: implicit`")
+        other = ", or write `method: implicit`" if default == "implicit" else ""
+        problems.add("E080", written[_LINEAR][1], message, hint=f"remove it{other}")
     if problems.errors or own is None:
         return None
     return Adjoint(_as_method(description, own, written, node), linear)
