@@ -334,6 +334,28 @@ def test_a_linear_equation_has_an_adjoint_in_closed_form(adjoint: str) -> None:
     assert apart(found, torch.autograd.grad(loss(exact(x, weight)), (x, weight))) < 1e-8
 
 
+@pytest.mark.parametrize("linear", ["lu", "bicgstab", "neumann"])
+@pytest.mark.parametrize("adjoint", ["discrete", "gauss", "backsolve", "none"])
+def test_other_linear_solvers(adjoint: str, linear: str) -> None:
+    """Of implicit steps: value and gradients are those that GMRES leads to, as exact as the linear solves are."""
+    exact = "" if linear == "lu" else ", rtol: 1.0e-9, max_steps: 60"
+    steps = "method: trbdf2, atol: 1.0e-5, rtol: 1.0e-5, linear_solver: {{method: {}{}}}"
+    _, model = module_of(f"{FOUR}solver: {{{steps.format(linear, exact)}}}\nadjoint: {adjoint}\n")
+    _, other = module_of(f"{FOUR}solver: {{{steps.format('gmres', ', rtol: 1.0e-9')}}}\nadjoint: {adjoint}\n")
+    x = torch.randn(2, 4, dtype=torch.float64)
+    assert apart(pieces(model(x)), pieces(other(x))) < 1e-7
+    if adjoint != "none":
+        assert apart(gradients(model, (x,), model), gradients(other, (x,), other)) < 1e-6
+
+
+@pytest.mark.parametrize("adjoint", OF_THE_EQUATION)
+def test_the_gradient_of_torch_func(adjoint: str) -> None:
+    _, model = module_of(FOUR + f"adjoint: {adjoint}\n")
+    x = torch.randn(2, 4, dtype=torch.float64, requires_grad=True)
+    found = torch.func.grad(lambda one: loss(model(one)))(x.detach())
+    assert apart([found], torch.autograd.grad(loss(model(x)), x)) < 1e-14
+
+
 @pytest.mark.parametrize("adjoint", OF_THE_EQUATION)
 def test_the_scale_of_the_loss_changes_nothing(adjoint: str) -> None:
     _, model = module_of(FOUR + f"adjoint: {adjoint}\n")

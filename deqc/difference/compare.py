@@ -83,9 +83,15 @@ def _breaking(old: Compilation, new: Compilation, unloadable: str) -> Iterator[s
         yield "forward returns something else"
     if old.lowered.scales != new.lowered.scales:
         yield "the state has another shape, which z0= takes and solve() returns"
+    before, after = old.solver.time, new.solver.time
+    if (before is None) != (after is None):
+        yield "the model is of another kind: calls of integrate or fixed_point, and of what solve() returns"
+    elif before is not None and after is not None and before.saveat != after.saveat:
+        yield "solve() returns a trajectory of other times"
+    moved = before is None or after is None or before.stop - before.start != after.stop - after.start
     if unloadable:
         yield f"an old state_dict does not load: {unloadable}"
-    elif _computed(old.lowered) != _computed(new.lowered):
+    elif _computed(old.lowered) != _computed(new.lowered) or (moved and before is not after):
         yield "an old state_dict loads, but from the same weights the model computes something else"
 
 
@@ -144,7 +150,7 @@ def _solver(compilation: Compilation) -> dict[str, Any]:
     """The settings as they are once `auto` is resolved."""
     solver = compilation.solver
     return {
-        **_method(solver.method),
+        **_method(solver.told),
         "atol": solver.atol,
         "rtol": solver.rtol,
         "max_steps": solver.max_steps,

@@ -98,7 +98,7 @@ def document(spec: Spec) -> dict[str, Any]:
         "head": _head(spec.head, _Writer(spec.blocks, known, 0)),
         **({} if spec.solver.time is None else {"time": _time(spec.solver.time)}),
         "solver": {
-            **_method(spec.solver.method),
+            **_method(spec.solver.told),
             "atol": spec.solver.atol,
             "rtol": spec.solver.rtol,
             "max_steps": spec.solver.max_steps,

@@ -6,7 +6,7 @@ Sizes are not known yet: an expression such as `${in.channels}` is evaluated in 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from deqc.diagnostics import Span
@@ -206,6 +206,13 @@ class Solver:
     evaluation: Mapping[str, Number | str | None] = field(default_factory=dict)  # what has another value in eval mode
     linear_solver: Method | None = None  # of the method's steps, where they solve linear systems
     linear_evaluation: Mapping[str, Number | str | None] = field(default_factory=dict)  # and its values in eval mode
+
+    @property
+    def told(self) -> Method:
+        """The method with the options that may be written: a neural ODE has no use for some."""
+        unused = ("steady_state", "interval") if self.time is not None else ()
+        options = {name: value for name, value in self.method.options.items() if name not in unused}
+        return replace(self.method, options=options)
 
     @property
     def safe(self) -> bool:
