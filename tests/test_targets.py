@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from deqc.chosen import texts
-from deqc.emit.plan import Plan
+from deqc.emit.plan import LinearPlan, Plan
 from deqc.emit.render import render
-from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Iteration
+from deqc.solvers import LINEAR_SOLVERS, SOLVERS, Iteration, Linear
 from tests import properties
 from tests.properties import Case, import_source
 from tests.targets import conv, seed
@@ -32,9 +32,13 @@ def _solver(plan: Plan, method: str, **settings: Any) -> Plan:
 
 def _adjoint(plan: Plan, method: str, linear: str | None = None) -> Plan:
     options = {"steps": "3", "damping": "0.5"} if method == "phantom" else {}
-    iteration = LINEAR_SOLVERS.get(linear or "")
-    if not isinstance(iteration, Iteration):
-        iteration = None
+    solver = LINEAR_SOLVERS.get(linear or "")
+    iteration = solver if isinstance(solver, Iteration) else None
+    own = (
+        LinearPlan(solver.name, solver.title, solver.products, False, solver.dense)
+        if isinstance(solver, Linear)
+        else None
+    )
     adjoint = replace(
         plan.adjoint,
         method=method,
@@ -43,6 +47,7 @@ def _adjoint(plan: Plan, method: str, linear: str | None = None) -> Plan:
         max_steps="40",
         linear_options={} if iteration is None else texts(iteration.defaults),
         iteration=iteration,
+        linear=own,
     )
     return replace(plan, adjoint=adjoint)
 

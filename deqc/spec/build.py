@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from deqc.diagnostics import Problems, Severity, Span
 from deqc.ops import STEPS
-from deqc.settings import EQUILIBRIUM, NEURAL_ODE
+from deqc.settings import EQUILIBRIUM, KINDS, NEURAL_ODE
 from deqc.spec import methods, sections
 from deqc.spec.blocks import blocks, signatures
 from deqc.spec.dimensions import dimensions
@@ -119,14 +119,15 @@ def _settings(root: Mapping, problems: Problems) -> tuple[Solver, Adjoint, Jacob
     """How the model is solved, differentiated and regularised; the defaults where what is written is wrong."""
     silent = Problems()
     kind = _text(root, "kind") or EQUILIBRIUM
-    check_kind(root, kind, problems)
+    if kind in KINDS:
+        check_kind(root, kind, problems)
     solver = methods.solver(root.get("solver"), problems) or methods.solver(None, silent)
     assert solver is not None, "the defaults are right"
     if kind == NEURAL_ODE:
         follows = time(root.get("time"), problems) or time(None, silent)
         assert follows is not None, "the defaults are right"
         solver = lasting(solver, follows)
-    default = "implicit" if kind == EQUILIBRIUM else "discrete"
+    default = "discrete" if kind == NEURAL_ODE else "implicit"
     given = (solver.rtol, default)
     adjoint = methods.adjoint(root.get("adjoint"), *given, problems) or methods.adjoint(None, *given, silent)
     assert adjoint is not None, "the defaults are right"

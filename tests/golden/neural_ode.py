@@ -586,8 +586,8 @@ def _report(what: str, record: Record, goal: str, remedy: str) -> None:
 
 
 # ---- differentiation through the solution --------------------------------------------------------
-# Ordinary autograd through every step of the integrator, whose lengths are constants to it: exact for what was computed,
-# memory grows with the steps.
+# Ordinary autograd through every step of the integrator, whose lengths are constants to it: exact for what was
+# computed, memory grows with the steps.
 
 
 def saved_states(z0: Tensor, w: Weights) -> tuple[Tensor, Record]:

@@ -682,8 +682,8 @@ def _report(what: str, record: Record, goal: str, remedy: str) -> None:
 
 
 # ---- differentiation through the solution --------------------------------------------------------
-# lambda, the derivative of the loss with respect to z(t), obeys lambda' = lambda - (df/dz)^T lambda. It is followed from the
-# end back to START, where it is that with respect to z0; the integral of (df/dw)^T lambda is that with respect to w.
+# lambda, the derivative of the loss with respect to z(t), obeys lambda' = lambda - (df/dz)^T lambda. It is followed
+# from the end back to START, where it is that with respect to z0; the integral of (df/dw)^T lambda is that of w.
 
 # Gauss's rule on (0, 1): nodes and their weights
 NODES = ((0.1127016653792583, 5 / 18), (0.5, 4 / 9), (0.8872983346207417, 5 / 18))

@@ -22,7 +22,8 @@ scale: [5]
 main_layers: [{sum: [{linear: 5}, [$x, {linear: 5}]]}, tanh, {times: 0.9}]
 """
 GROWING = {"unroll", "discrete"}  # backpropagation through the steps
-KEEPING = [(name, {"method": name}) for name in ADJOINTS if name not in ("implicit", "none", *GROWING)] + [
+OTHER = ("implicit", "none", "gauss", "backsolve", *GROWING)  # of neural ODEs: tests/test_neural_ode.py
+KEEPING = [(name, {"method": name}) for name in ADJOINTS if name not in OTHER] + [
     (f"implicit by {name}", {"assume": "symmetric", "linear_solver": name}) for name in LINEAR_SOLVERS
 ]
 

@@ -7,6 +7,7 @@ from deqc.emit.plan import (
     AdjointPlan,
     Argument,
     Derivatives,
+    LinearPlan,
     Locals,
     Member,
     Plan,
@@ -138,5 +139,7 @@ PLAN = Plan(
     solver=SolverPlan(
         "newton", "1e-3", "1e-3", "32", "abs_norm", "max", "sample", "warn", texts(NEWTON.defaults), NEWTON
     ),
-    adjoint=AdjointPlan("implicit", {}, "gmres", "1e-3", "0.0", "10", {}),
+    adjoint=AdjointPlan(
+        "implicit", {}, "gmres", "1e-3", "0.0", "10", {}, linear=LinearPlan("gmres", "GMRES", 1, False, False)
+    ),
 )
