@@ -182,15 +182,16 @@ def _passes(compilation: Compilation) -> list[str]:
 def _notes(compilation: Compilation) -> Iterator[str]:
     """What a reader may not expect: settings that are not used, approximations, tolerances that depend on the loss."""
     solver, adjoint, linear = compilation.solver, compilation.adjoint, compilation.adjoint.linear_solver
+    untested = solver.untested if solver.time is None else ()
     if solver.time is not None:
         yield from _of_time(solver)
-    elif "rtol" in solver.untested and "rtol" in solver.method.written:
+    if "rtol" in untested and "rtol" in solver.method.written:
         also = " but as the default of the adjoint's" if linear is not None and "rtol" not in linear.written else ""
         yield f"rtol {solver.rtol:g} is not used by the stop test {solver.mode}{also}"
-    if solver.time is None and "atol" in solver.untested and "atol" in solver.method.written:
+    if "atol" in untested and "atol" in solver.method.written:
         yield f"atol {solver.atol:g} is not used by the stop test {solver.mode}"
-    for name in solver.untested:
-        if solver.time is None and name in solver.evaluation:
+    for name in untested:
+        if name in solver.evaluation:
             yield f"{name} {solver.evaluation[name]:g} of eval is not used by the stop test {solver.mode}"
     if solver.evaluation and adjoint.method.name == "implicit":
         yield "in eval mode too, the backward solve has the tolerance, the steps and the on_failure of training"

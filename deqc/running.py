@@ -219,10 +219,7 @@ def samples(record: Any, statuses: Any) -> Iterator[Sample]:
 @contextmanager
 def _watched(module: Any, watcher: Watcher | None) -> Iterator[None]:
     """Has a generated module tell the watcher of its stop test, asked once at the start and once after each step."""
-    if watcher is None:
-        yield
-        return
-    if not hasattr(module, "_test"):  # of a neural ODE, whose steps are told when it has ended
+    if watcher is None or not hasattr(module, "_test"):  # a neural ODE has none: its steps are told when it has ended
         yield
         return
     test, told = module._test, _Told(watcher)

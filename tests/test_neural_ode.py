@@ -17,7 +17,7 @@ from deqc.explain import explain
 from deqc.loading import import_source
 from deqc.solvers import SOLVERS
 from tests.own_modules import NEURAL_ODES
-from tests.properties import apart, gradients, pieces
+from tests.properties import apart, gradients, loss, pieces
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples/specs"
 
@@ -78,11 +78,6 @@ def settings(method: str, tolerance: float = 1e-6) -> str:
         return f"solver: {{method: {method}, step_size: 0.02}}\n"
     tolerance = TOLERANCE.get(method, tolerance)
     return f"solver: {{method: {method}, atol: {tolerance}, rtol: {tolerance}, max_steps: 3000}}\n"
-
-
-def loss(outputs: Any) -> Tensor:
-    """A number that depends on every entry in another way."""
-    return sum((p * torch.arange(1, p.shape[1] + 1)).square().sum() for p in pieces(outputs))  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -10,7 +10,7 @@ from deqc.compiler import Compilation
 from deqc.difference.documents import Change, changes
 from deqc.ir.graph import Program, is_buffer, reachable
 from deqc.spec.canonical import document, evaluated
-from deqc.spec.model import Method
+from deqc.spec.model import Method, Time
 
 _IN_TRAINING = frozenset({"dropout", "dropout_mask"})  # ops that compute nothing in eval mode
 
@@ -88,11 +88,15 @@ def _breaking(old: Compilation, new: Compilation, unloadable: str) -> Iterator[s
         yield "the model is of another kind: calls of integrate or fixed_point, and of what solve() returns"
     elif before is not None and after is not None and before.saveat != after.saveat:
         yield "solve() returns a trajectory of other times"
-    moved = before is None or after is None or before.stop - before.start != after.stop - after.start
     if unloadable:
         yield f"an old state_dict does not load: {unloadable}"
-    elif _computed(old.lowered) != _computed(new.lowered) or (moved and before is not after):
+    elif _computed(old.lowered) != _computed(new.lowered) or _span(before) != _span(after):
         yield "an old state_dict loads, but from the same weights the model computes something else"
+
+
+def _span(time: Time | None) -> float | None:
+    """The time that passes in a neural ODE."""
+    return None if time is None else time.stop - time.start
 
 
 def _tensors(program: Program) -> dict[str, str]:

@@ -370,8 +370,12 @@ def adjoint_solve(adjoint: AdjointPlan) -> str:
     return '"the way back"' if adjoint.method == "reversible" else '"the backward solve"'
 
 
-def adjoint_goal(adjoint: AdjointPlan) -> str:
+def adjoint_goal(plan: Plan) -> str:
     """The goal of the backward solve as an f-string, for messages."""
+    adjoint = plan.adjoint
+    if plan.solver.time is not None:
+        most = plan.solver.at("max_steps").replace("settings", "TRAINING")
+        return f'f"t = {{START}} in {{{most}}} steps"'
     if adjoint.method == "reversible":
         return 'f"|start found again - start| <= {ADJOINT_DRIFT} |z* - start|"'
     steps = "" if adjoint.linear_solver == "lu" else " in {ADJOINT_STEPS} steps"
@@ -380,6 +384,8 @@ def adjoint_goal(adjoint: AdjointPlan) -> str:
 
 def adjoint_remedy(adjoint: AdjointPlan) -> str:
     """What a user may try when the backward solve does not converge, as a string of the module."""
+    if adjoint.method in ("gauss", "backsolve"):
+        return '"The gradient is not to be trusted: try more max_steps, or a looser tolerance."'
     if adjoint.method == "reversible":
         return '"The gradient may be inexact: try fewer max_steps, a smaller damping, or adjoint implicit."'
     if adjoint.linear_solver == "lu":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from deqc.fields import Field, Kind
 from deqc.solvers.base import Brought, Iteration, Part
@@ -13,6 +14,7 @@ from deqc.solvers.base import Brought, Iteration, Part
 _CONTROL = {"SAFETY": 0.9, "LEAST_FACTOR": 0.2, "MOST_FACTOR": 10.0, "FIRST_FACTOR": 1e4}
 _FIRST_STEP = 0.1  # relaxed: f(z) - z has an own scale of time, which is 1
 
+OF_REST: Final = ("steady_state", "interval")  # options without a use in a neural ODE, whose time is given
 CONTROL = (
     Field(
         "steady_state",

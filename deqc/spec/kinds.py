@@ -7,6 +7,7 @@ from typing import Final
 from deqc.diagnostics import Problems, Span
 from deqc.settings import NEURAL_ODE
 from deqc.solvers import ADJOINTS, SOLVERS
+from deqc.solvers.flow import OF_REST
 from deqc.spec.tree import Mapping, Scalar
 
 _HAS_NO_USE: Final = {
@@ -39,14 +40,16 @@ def _check_solver(root: Mapping, lasts: bool, problems: Problems) -> None:
         message = f"{method} solves z = f(z), and a neural ODE is integrated"
         hint = "use tsit5 or another ODE solver, or write `kind: deq`"
         problems.add("E084", span, message, hint=hint)
-    others = {name for one in SOLVERS.values() if one.name != method for name in one.defaults}
-    others -= SOLVERS[method].defaults.keys() if method in SOLVERS else set()  # of another method: that is told
+    own = SOLVERS[method].defaults if method in SOLVERS else {}
+    useless = {
+        name: why for name, why in _HAS_NO_USE.items() if name in own or name not in OF_REST
+    }  # else that is told
     section = root.get("solver")
     evaluation = section.get("eval") if isinstance(section, Mapping) else None
     for written in (section, evaluation):
         for entry in written if isinstance(written, Mapping) else ():
-            if entry.name in _HAS_NO_USE.keys() - others:
-                message = f"a neural ODE has no use for {entry.name}: {_HAS_NO_USE[entry.name]}"
+            if entry.name in useless:
+                message = f"a neural ODE has no use for {entry.name}: {useless[entry.name]}"
                 problems.add("E084", entry.key.span, message, hint="remove it")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from deqc.diagnostics import Span
+from deqc.solvers.flow import OF_REST
 from deqc.spec.expressions import Expression
 from deqc.types import FLOAT
 
@@ -210,8 +211,9 @@ class Solver:
     @property
     def told(self) -> Method:
         """The method with the options that may be written: a neural ODE has no use for some."""
-        unused = ("steady_state", "interval") if self.time is not None else ()
-        options = {name: value for name, value in self.method.options.items() if name not in unused}
+        if self.time is None:
+            return self.method
+        options = {name: value for name, value in self.method.options.items() if name not in OF_REST}
         return replace(self.method, options=options)
 
     @property

@@ -402,10 +402,11 @@ def _iterate(
         arrives = on & (planned >= 0.99 * left)  # no step is left over from rounding
         h = torch.where(arrives, left, planned)
         new = solver.step(f, at.z, at.fz, on, h, *rest)
-        move = (on & new.taken).unsqueeze(1)
+        taken = on & new.taken
+        move = taken.unsqueeze(1)
         z, fz = torch.where(move, new.z, at.z), torch.where(move, new.fz, at.fz)
         good = on & z.isfinite().all(1) & fz.isfinite().all(1)
-        went = good & new.taken
+        went = good & taken
         t = torch.where(went, torch.where(arrives, goal, at.t + h), at.t)
         arrived = went & arrives
         end = torch.where(arrived & (at.reached == len(stops) - 1), 0, torch.where(on & new.stuck, 2, -1))

@@ -495,10 +495,11 @@ def _iterate(
         arrives = on & (planned >= 0.99 * left)  # no step is left over from rounding
         h = torch.where(arrives, left, planned)
         new = solver.step(f, at.z, at.fz, on, h, *rest)
-        move = (on & new.taken).unsqueeze(1)
+        taken = on & new.taken
+        move = taken.unsqueeze(1)
         z, fz = torch.where(move, new.z, at.z), torch.where(move, new.fz, at.fz)
         good = on & z.isfinite().all(1) & fz.isfinite().all(1)
-        went = good & new.taken
+        went = good & taken
         t = torch.where(went, torch.where(arrives, goal, at.t + h), at.t)
         arrived = went & arrives
         end = torch.where(arrived, 0, torch.where(on & new.stuck, 2, -1))
@@ -725,36 +726,30 @@ class _Way(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         ctx.record, ctx.way = inputs[:2]
-        ctx.save_for_backward(*inputs[4:])
+        ctx.save_for_backward(*inputs[3:])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        z0, *w = ctx.saved_tensors
         with torch.no_grad():
-            found, solved = _back(grads[0], ctx.way, Weights(*(t.detach() for t in ctx.saved_tensors)))
-        if torch.func.debug_unwrap(solved.status) is solved.status:
-            ctx.record.adjoint = solved
-        _report(
-            "the backward solve",
-            solved,
-            f"t = {START} in {MAX_STEPS} steps",
-            "The gradient is not to be trusted: try more max_steps, or a looser tolerance.",
-        )
-        if torch.is_grad_enabled():
-            reads = *grads, *ctx.saved_tensors
-            found = [one if one is None else cast(Tensor, cast(Any, _First).apply(one, *reads)) for one in found]
+            found, solved = _back(grads[0], ctx.way, Weights(*(t.detach() for t in w)))
+        _file(ctx.record, solved)
+        found = [g if g is None else cast(Tensor, cast(Any, _Once).apply(g, of)) for g, of in zip(found, [z0, *w])]
         return None, None, None, *found
 
 
-class _First(torch.autograd.Function):
-    """A first derivative, of which no further one is known."""
+class _Once(torch.autograd.Function):
+    """A gradient, of which nothing knows how it depends on what f reads."""
+
+    generate_vmap_rule = True
 
     @staticmethod
-    def forward(g: Tensor, *reads: Tensor) -> Tensor:
-        return g.clone()
+    def forward(gradient: Tensor, _of: Tensor) -> Tensor:
+        return gradient.clone()
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        """Nothing is kept."""
+        """Nothing is read again."""
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -764,7 +759,8 @@ class _First(torch.autograd.Function):
 def _back(g: Tensor, way: Any, w: Weights) -> tuple[list[Tensor | None], Record]:
     """The derivatives with respect to z0 and w from that with respect to what was followed, and the record."""
     pulled: list[Tensor | None] = [None] * len(w)
-    u, solved = _leg(g, way, START, STOP, pulled, w)
+    along = way.along()
+    u, solved = _leg(g, along, START, STOP, pulled, w)
     return [u, *pulled], solved
 
 
@@ -778,13 +774,11 @@ def _leg(
     size = torch.linalg.vector_norm(g, dim=1, keepdim=True)
     size = torch.where(size > 0, size / math.sqrt(max(g.shape[1], 1)), 1.0)
     d, path = g.shape[1], _Path()
-    along = way.along()
 
     def image(y: Tensor) -> Tensor:
         u, passed = y[:, :d], y[:, d]
-        z = along(stop - passed)
-        back = vjp(u, linearize(z, w), w)
-        return torch.cat([back, passed.unsqueeze(1) + 1], 1)
+        z = way(stop - passed)
+        return torch.cat([_transposed(z, w)(u), passed.unsqueeze(1) + 1], 1)
 
     y = torch.cat([g / size, torch.zeros_like(size)], 1)
     y, record = _follow(image, y, 0.0, stop - start, path)
@@ -793,11 +787,29 @@ def _leg(
         for node, weight in NODES:
             y_node = _cubic(node, before, after)
             u = (weight * h).unsqueeze(1) * size * y_node[:, :d]
-            z = along(stop - before[0] - node * h)
+            z = way(stop - before[0] - node * h)
             for k, (total, one) in enumerate(zip(pulled, pullback(u, z, w))):
                 pulled[k] = one if total is None or one is None else total + one
     record.njvp, record.nfe = record.nfe, torch.zeros_like(record.nfe)
     return size * y[:, :d], record
+
+
+def _transposed(z: Tensor, w: Weights) -> Map:
+    """u -> (df/dz)^T u at this z."""
+    at = linearize(z, w)
+    return lambda u: vjp(u, at, w)
+
+
+def _file(record: Record, solved: Record) -> None:
+    """Files the record of a backward solve, unless its tensors belong to a transform and end with it."""
+    if torch.func.debug_unwrap(solved.status) is solved.status and _any(solved.status >= 0, unknown=False):
+        record.adjoint = solved
+        _report(
+            "the backward solve",
+            solved,
+            f"t = {START} in {MAX_STEPS} steps",
+            "The gradient is not to be trusted: try more max_steps, or a looser tolerance.",
+        )
 
 
 MultiScaleNode.integrate = staticmethod(integrate)
