@@ -2,6 +2,7 @@
 
 from deqc.fields import Field, Kind
 from deqc.solvers.base import Description
+from deqc.solvers.linear import SHARING
 
 ASSUME = Field(
     "assume",
@@ -82,7 +83,7 @@ SHINE = Description(
         ),
     ),
     max_steps=None,
-    solvers=("limited_memory_broyden", "broyden"),
+    solvers=SHARING,
 )
 
 UNROLL = Description(

@@ -64,7 +64,8 @@ BICGSTAB = Linear(
 CG = Linear(
     "cg",
     "Conjugate gradients for each sample: one product with J a step and three vectors, for a J that is symmetric with "
-    "eigenvalues below 1, as of a gradient; it has to be said: `assume: symmetric` (Hestenes & Stiefel 1952).",
+    "eigenvalues below 1, as of a gradient: f has the form W^T g(W z), or `assume: symmetric` says that J is (Hestenes "
+    "& Stiefel 1952).",
     (PRECONDITIONER,),
     unrolled="max_steps",
     title="conjugate gradients",

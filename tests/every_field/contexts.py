@@ -20,7 +20,7 @@ from deqc.fields import Field
 from deqc.ops import STEPS
 from deqc.ops.base import HEAD, Op
 from deqc.ops.weights import WEIGHT_FIELDS
-from deqc.settings import IN_EVALUATION, INNER, JACOBIAN, LINEAR, SOLVER, TERMINATION, WATCH
+from deqc.settings import IN_EVALUATION, INNER, JACOBIAN, LINEAR, NEURAL_ODE, SOLVER, TERMINATION, WATCH
 from deqc.solvers import ADJOINTS, INNER_SOLVERS, LINEAR_SOLVERS, QUANTITIES, SOLVERS
 from deqc.solvers.linear import LEARNT, SHARING
 
@@ -176,10 +176,6 @@ SECTIONS = {
 }
 
 
-# What has values of equilibria and values of neural ODEs.
-BY_KIND = {"adjoint.method": "{adjoint: {method: '@'}}"}
-
-
 def _repeated(outer: str, inner: str) -> dict[str, Any]:
     counted = {"repeat": {"times": 2, "index": inner, "body": [{"times": "${1 + i}"}, {"plus": "${j}"}]}}
     return {"repeat": {"times": 3, "index": outer, "body": [counted]}}
@@ -266,9 +262,10 @@ def contexts(place: str) -> Iterator[tuple[Context, ...]]:
     if place in SECTIONS:
         yield (SECTIONS[place],)
         return
-    if place in BY_KIND:
-        found = (context(BY_KIND[place]), context(f"{{kind: neural_ode, {BY_KIND[place][1:]}"))
-        yield tuple(replace(one, needs=NEEDS) for one in found)
+    if place == "adjoint.method":
+        yield (replace(context("{adjoint: {method: '@'}}"), needs=NEEDS),)
+        others = frozenset(name for name, one in ADJOINTS.items() if NEURAL_ODE not in one.kinds)
+        yield (replace(context("{kind: neural_ode, adjoint: {method: '@'}}"), refused=others),)
         return
     above, _, name = place.rpartition(".")
     if any(above == section for section, *_ in _METHODS):
