@@ -42,7 +42,7 @@ PATHS = {
     "torch": frozenset(
         ("", "nn", "nn.functional", "nn.grad", "nn.init", "func", "linalg", "special", "compiler", "autograd", "sparse")
     )
-    | {"_functorch", "_functorch.config"},
+    | {"autograd.forward_ad", "_functorch", "_functorch.config"},
     "nn": frozenset({"", "functional", "grad", "init", "Module"}),
     "F": frozenset({""}),
     "math": frozenset({""}),

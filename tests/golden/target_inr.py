@@ -502,10 +502,25 @@ def equilibrium(z0: Tensor, w: Weights, settings: Settings = TRAINING) -> tuple[
         f"max |f(z) - z| <= {settings.atol} in {settings.max_steps} steps",
         "Try more max_steps, a looser tolerance, a smaller damping, or anderson or newton; see solve(...).original.",
     )
+    if not _asked(w):
+        return z, record
     p = z
     for _ in range(PHANTOM_STEPS):
         p = p + PHANTOM_DAMPING * (f(p, w) - p)
     return _surrogate(z, p), record
+
+
+def _asked(w: Weights) -> bool:
+    """Whether a derivative may be asked for: under no_grad, in inference mode and of what is all frozen none is."""
+    reverse = torch.is_grad_enabled()
+    if torch.compiler.is_compiling():
+        return reverse
+    return any(
+        (reverse and t.requires_grad)
+        or torch.func.debug_unwrap(t) is not t  # of a transform, which does not tell
+        or torch.autograd.forward_ad.unpack_dual(t).tangent is not None
+        for t in w
+    )
 
 
 def _surrogate(z: Tensor, p: Tensor) -> Tensor:

@@ -387,11 +387,14 @@ class _Path:
         times, z, fz = (torch.stack(values, 1) for values in zip(*self.ends))
         last = times.shape[1] - 1
 
+        def end(k: Tensor) -> _End:
+            row = k.unsqueeze(2)  # no index by a tensor: torch cannot batch that in `is_grads_batched`
+            found = torch.take_along_dim(times, k, 1), torch.take_along_dim(z, row, 1), torch.take_along_dim(fz, row, 1)
+            return found[0][:, 0], found[1][:, 0], found[2][:, 0]
+
         def at(t: Tensor) -> Tensor:
             k = (torch.searchsorted(times, t.to(times.dtype).unsqueeze(1).contiguous()) - 1).clamp(0, max(last - 1, 0))
-            rows = torch.arange(len(t), device=t.device).unsqueeze(1)
-            ends = (k, (k + 1).clamp_max(last))
-            before, after = ((times[rows, i][:, 0], z[rows, i][:, 0], fz[rows, i][:, 0]) for i in ends)
+            before, after = end(k), end((k + 1).clamp_max(last))
             passed = after[0] - before[0]
             return _cubic(torch.where(passed > 0, (t - before[0]) / passed, 0.0), before, after)
 
@@ -402,7 +405,7 @@ _End: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
 def _cubic(share: Tensor | float, before: _End, after: _End) -> Tensor:
-    """z at a share of the way between two ends, by the cubic that has their rates f(z) - z (Hairer et al. 1993, II.6)."""
+    """z at a share of the way between two ends: the cubic that has their rates f(z) - z (Hairer et al. 1993, II.6)."""
     (t0, z0, fz0), (t1, z1, fz1) = before, after
     h = (t1 - t0).to(z0.dtype).unsqueeze(1)
     s = share.to(z0.dtype).unsqueeze(1) if isinstance(share, Tensor) else share
@@ -694,7 +697,7 @@ def final_state(z0: Tensor, w: Weights) -> tuple[Tensor, Record]:
     """z at STOP and the record of its way from z0; differentiable in the weights and in z0."""
     if torch.compiler.is_compiling() and torch.is_grad_enabled():
         return _final_state_eagerly(z0, w)
-    path = _Path()
+    path = _Path() if torch.is_grad_enabled() else None
     with torch.no_grad():
         c = Weights(*(t.detach() for t in w))
         z, record = _follow(lambda z: f(z, c), z0.detach(), START, STOP, path)
@@ -704,8 +707,8 @@ def final_state(z0: Tensor, w: Weights) -> tuple[Tensor, Record]:
         f"t = {STOP} in {MAX_STEPS} steps",
         "Try more max_steps, or a looser tolerance; see solve(...).original.",
     )
-    if not torch.is_grad_enabled():
-        return z, record
+    if torch.compiler.is_compiling():
+        return z, record  # no derivative is asked for
     return cast(Tensor, cast(Any, _Way).apply(record, path, z, z0, *w)), record
 
 
@@ -737,6 +740,16 @@ class _Way(torch.autograd.Function):
         found = [g if g is None else cast(Tensor, cast(Any, _Once).apply(g, of)) for g, of in zip(found, [z0, *w])]
         return None, None, None, *found
 
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        raise RuntimeError("the adjoint gauss has no forward mode: discrete has")
+
+    @staticmethod
+    def vmap(_info: Any, in_dims: tuple[Any, ...], *given: Any) -> tuple[Tensor, Any]:
+        if torch.is_grad_enabled():
+            raise RuntimeError("the adjoint gauss has no vmap outside of torch.no_grad(): discrete has")
+        return cast(Tensor, cast(Any, _Way).apply(*given)), in_dims[2]
+
 
 class _Once(torch.autograd.Function):
     """A gradient, of which nothing knows how it depends on what f reads."""
@@ -754,6 +767,10 @@ class _Once(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         raise RuntimeError("the adjoint gauss has first derivatives alone: discrete has all of them")
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        raise RuntimeError("the adjoint gauss has no forward mode: discrete has")
 
 
 def _back(g: Tensor, way: Any, w: Weights) -> tuple[list[Tensor | None], Record]:
