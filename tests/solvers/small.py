@@ -20,15 +20,19 @@ SCALES = {
     "single": f"scale: [3]\nmain_layers: {CHAIN}\n",
     "multi": f"scales: [[3], [2]]\nmain_layers: [{CHAIN}, [{{linear: 2}}, tanh]]\n"
     "mapping_layers: [[identity, {linear: 2}], [{linear: 3}, identity]]\n",
-    # W^T softmax(W z): its derivative is symmetric, as cg wants it
+    # of a symmetric derivative, as cg wants it: W^T softmax(W z), and A^T beside A
     "symmetric": "parameters: {W: [4, 3]}\nscale: [3]\nmain_layers: [{linear: {weight: $W, bias: false}}, softmax, "
     "{linear: {weight: $W, transpose: true, bias: false}}, {sum: [{times: 0.7}, $x]}]\n",
+    "symmetric multi": "parameters: {A: [2, 3]}\nscales: [[3], [2]]\nmain_layers: [{times: 0.6}, {times: 0.6}]\n"
+    "mapping_layers:\n"
+    "  - [[tanh, {times: 0.4}], {linear: {weight: $A, bias: false}}]\n"
+    "  - [{linear: {weight: $A, transpose: true, bias: false}}, [sin, {times: 0.3}]]\n"
+    "post_fuse_layers: [{sum: [identity, $x]}, {sum: [identity, [$x, {linear: 2}]]}]\n",
 }
 STARTS = {
-    "zeros": {"single": "zeros", "multi": "zeros", "symmetric": "zeros"},
-    "chain": {"single": "[$x, tanh]", "multi": "[[$x, tanh], [$x, {linear: 2}]]", "symmetric": "[$x, tanh]"},
+    "zeros": dict.fromkeys(SCALES, "zeros"),
+    "chain": {name: "[[$x, tanh], [$x, {linear: 2}]]" if "multi" in name else "[$x, tanh]" for name in SCALES},
 }
-TIGHT = {"atol": 1e-13, "rtol": 1e-13, "max_steps": 400}
 
 
 @functools.cache
@@ -37,11 +41,9 @@ def module_of(text: str) -> ModuleType:
     return import_source(compile_text(text, "m.yaml").source, "small")
 
 
-def text_of(
-    solver: object, adjoint: object, scales: str = "single", start: str = "zeros", kind: str = "deq", more: str = ""
-) -> str:
-    """The spec; settings of a solver in full."""
-    body = HEAD + SCALES[scales] + f"init: {STARTS[start][scales]}\n" + more
+def text_of(solver: object, adjoint: object, scales: str = "single", start: str = "zeros", kind: str = "deq") -> str:
+    """The spec of one of the bodies above, or of another one that starts from zeros."""
+    body = HEAD + SCALES[scales] + f"init: {STARTS[start][scales]}\n" if scales in SCALES else HEAD + scales
     body += f"kind: {kind}\n" if kind != "deq" else ""
     return body + f"solver: {json.dumps(solver)}\nadjoint: {json.dumps(adjoint)}\n"
 
