@@ -9,7 +9,7 @@ from deqc.ir.graph import Program
 from deqc.ir.symmetry import is_symmetric
 from deqc.masked import check_mask
 from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description, Iteration, Linear
-from deqc.solvers.linear import SHARING
+from deqc.solvers.linear import FACTORISING, SHARING
 from deqc.solvers.torchdiffeq import Integrator
 from deqc.spec.lasting import lasting, with_enough_steps
 from deqc.spec.methods import resolved
@@ -62,15 +62,7 @@ def _check_differentiable(
     if solvers and iteration.name not in solvers:
         alone = f"{name} works with the solver {' or '.join(solvers)} alone, and this one is {iteration.name}"
         problems.add("E083", place, alone, hint=f"write `solver: {solvers[0]}`, or `adjoint: implicit`")
-    linear = adjoint.linear_solver
-    if linear is not None and linear.options.get("preconditioner") == "broyden" and iteration.name not in SHARING:
-        problems.add(
-            "E083",
-            linear.spans.get("preconditioner", place),
-            f"the preconditioner broyden is what the solver {' or '.join(SHARING)} has learnt, and this one is "
-            f"{iteration.name}",
-            hint=f"write `solver: {SHARING[0]}`, or `preconditioner: diagonal`",
-        )
+    _check_left(iteration, adjoint.linear_solver, place, problems)
     if name == "reversible" and best:
         undone = f"{name} undoes the steps from the last iterate, and the termination returns the best one"
         problems.add("E083", place, undone, hint="leave `_best` out of the mode, or use implicit")
@@ -84,6 +76,25 @@ def _check_differentiable(
             f"{name} differentiates every step of the solver, and autograd sees none of {iteration.name}",
             hint=f"use {'implicit' if name == 'unroll' else 'none'}, or another solver",
         )
+
+
+# Options of the linear solver that read what a solve leaves: their value, what that is, whose, and another value.
+_LEFT = {
+    "preconditioner": ("broyden", "the preconditioner broyden is what the solver {} has learnt", SHARING, "diagonal"),
+    "factors": ("last_step", "the factors last_step are those of the solver {}", FACTORISING, "solution"),
+}
+
+
+def _check_left(iteration: Description, linear: Method | None, place: Span, problems: Problems) -> None:
+    """A diagnostic where the adjoint's linear solver reads what this solver does not leave."""
+    for option, (value, what, solvers, other) in _LEFT.items():
+        if linear is not None and linear.options.get(option) == value and iteration.name not in solvers:
+            problems.add(
+                "E083",
+                linear.spans.get(option, place),
+                f"{what.format(' or '.join(solvers))}, and this one is {iteration.name}",
+                hint=f"write `solver: {solvers[0]}`, or `{option}: {other}`",
+            )
 
 
 def _check_symmetry(linear: Method, method: Method, program: Program, section: Span | None, problems: Problems) -> None:

@@ -208,6 +208,13 @@ def _notes(compilation: Compilation) -> Iterator[str]:
             "the preconditioner is what each sample's solve ends with, the identity where it took no step; a look at "
             "the residual takes one product more; under torch.compile it is left out"
         )
+    if linear is not None and linear.options.get("factors") == "last_step":
+        size = compilation.lowered.size
+        kept = "D^2" if named(size) else str(size * size)
+        yield (
+            f"lu refines to its rtol what the factors of each sample's last step give, {kept} numbers that a sample "
+            "keeps for the backward pass; where that does not do it factorises at the solution"
+        )
     if linear is not None and linear.options.get("atol"):
         yield "the linear solver's atol makes the gradient depend on the scale of the loss; rtol alone does not"
     if compilation.program.start_kind == "chains" and adjoint.method.name != "unroll" and solver.time is None:

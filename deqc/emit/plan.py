@@ -238,12 +238,17 @@ class AdjointPlan:
     @property
     def reads_memory(self) -> bool:
         """Whether the backward pass reads what the solver remembers after its last step."""
-        return self.method in ("shine", "reversible") or self.shares
+        return self.method in ("shine", "reversible") or self.shares or self.reuses
 
     @property
     def shares(self) -> bool:
         """Whether what the solver has learnt of (I - df/dz)^-1 preconditions the backward solve."""
         return self.linear is not None and self.linear.preconditioner == "broyden"
+
+    @property
+    def reuses(self) -> bool:
+        """Whether the factors of the solver's last step serve the backward solve."""
+        return self.linear_options.get("factors") == "last_step"
 
     @property
     def checkpoint(self) -> str:
@@ -325,7 +330,9 @@ class Plan:
 
     @property
     def learnt(self) -> tuple[str, ...]:
-        """The tensors that precondition the backward solve, made of the solver's memory."""
+        """The tensors that serve the backward solve, made of the solver's memory."""
+        if self.adjoint.reuses:
+            return ("factors", "pivots")
         if not self.adjoint.shares:
             return ()
         return ("left", "right") if self.solver.method == "limited_memory_broyden" else ("inverse",)

@@ -30,7 +30,7 @@ from deqc.ops.code import Code, Items, Text, call, flat, literal, stretch
 from deqc.resources import folder
 from deqc.solvers import Iteration
 from deqc.solvers.base import Brought, Part
-from deqc.solvers.linear import PROBES
+from deqc.solvers.linear import PROBES, REFINES
 from deqc.solvers.trust_region import RADIUS
 
 WIDTH: Final = 120
@@ -227,7 +227,8 @@ def adjoint_text(adjoint: AdjointPlan) -> str:
         return ", ".join([adjoint.method, *options])
     goal = f"rtol {adjoint.rtol}, atol {adjoint.atol}"
     limit = "" if adjoint.linear_solver == "lu" else f", at most {adjoint.max_steps} steps"
-    return f"{adjoint.method} by {adjoint.linear_solver}{_preconditioned(adjoint.linear)}, {goal}{limit}"
+    by = " with the factors of the last step" if adjoint.reuses else _preconditioned(adjoint.linear)
+    return f"{adjoint.method} by {adjoint.linear_solver}{by}, {goal}{limit}"
 
 
 def _preconditioned(linear: LinearPlan | None) -> str:
@@ -317,8 +318,9 @@ def radius_constants(scheme: str) -> dict[str, str]:
 
 
 def solver_helpers(plan: Plan) -> frozenset[str]:
-    """The functions that the module's solvers call."""
-    return frozenset(helper for one in _brought(plan) for helper in one.helpers)
+    """The functions that the module's solvers call; a step whose factors are kept has one of its own."""
+    called = frozenset(helper for one in _brought(plan) for helper in one.helpers)
+    return called - {"_dense_solve"} | {"_factorised"} if plan.adjoint.reuses else called
 
 
 def steps_may_be_refused(plan: Plan) -> bool:
@@ -332,6 +334,8 @@ def _brought(plan: Plan) -> list[Brought]:
     brought = [plan.solver.iteration.brought({**plan.solver.options, **both})]  # tables for either mode
     if any(one is not None and one.preconditioner == "diagonal" for one in (plan.solver.linear, plan.adjoint.linear)):
         brought.append(Brought({"PROBES": PROBES}))
+    if plan.adjoint.reuses:
+        brought.append(Brought({"REFINES": REFINES}))
     if plan.adjoint.iteration is not None:
         brought.append(plan.adjoint.iteration.brought(plan.adjoint.linear_options))
     return brought

@@ -83,9 +83,23 @@ NEUMANN = Linear(
     exact=False,
 )
 
+FACTORS = Field(
+    "factors",
+    Kind.CHOICE,
+    "Of which matrix: of I - J at the solution; or of the one that the last step of each sample has factorised, where "
+    "the solver is `newton` or `halley`. These are kept for the backward pass, D^2 numbers a sample, and what they "
+    "give is refined, a product each time, to `rtol` (Golub & Van Loan 2013, section 3.5.3); a sample for which that "
+    "does not do is solved by the factors at the solution.",
+    default="solution",
+    choices=("solution", "last_step"),
+)
+FACTORISING = ("newton", "halley")  # the solvers whose last step leaves factors of I - J
+REFINES = 0.1  # the most of the residual that a refinement may leave, else there is none after it
+
 LU = Linear(
     "lu",
     "Builds I - J of each sample and factorises it: exact, for small states (Golub & Van Loan 2013, section 3.4).",
+    (FACTORS,),
     max_steps=None,
     title="LU factors",
     dense=True,
@@ -97,7 +111,7 @@ INNER = (
     replace(BICGSTAB, fields=(PRECONDITIONER,), max_steps=20),
     replace(CG, max_steps=20),
     NEUMANN,
-    LU,
+    replace(LU, fields=()),
 )
 
 LINEAR_PICARD = replace(

@@ -22,7 +22,7 @@ from deqc.ops.base import HEAD, Op
 from deqc.ops.weights import WEIGHT_FIELDS
 from deqc.settings import IN_EVALUATION, INNER, JACOBIAN, LINEAR, NEURAL_ODE, SOLVER, TERMINATION, WATCH
 from deqc.solvers import ADJOINTS, INNER_SOLVERS, LINEAR_SOLVERS, QUANTITIES, SOLVERS
-from deqc.solvers.linear import LEARNT, SHARING
+from deqc.solvers.linear import FACTORISING, FACTORS, LEARNT, SHARING
 
 HOLE = "@"
 PLAIN = yaml.safe_load(
@@ -323,6 +323,11 @@ def placed(op: Op, step: object, shape: object) -> Context:
     return Context({**plain, **place})
 
 
+# What the solver has to be for the values of options that read what its solve leaves.
+LEFT: dict[str, dict[str, dict[str, Any]]] = {
+    LEARNT.name: {"broyden": {"solver": SHARING[0]}},
+    FACTORS.name: {"last_step": {"solver": FACTORISING[0]}},
+}
 EVALUATED = tuple(one for one in SOLVER if one.name in IN_EVALUATION)
 _METHODS: tuple[tuple[str, dict[str, Any], tuple[Any, ...], str], ...] = (
     ("solver", SOLVERS, SOLVER, "{{solver: {{method: {}, {}: '@'}}}}"),
@@ -366,7 +371,7 @@ def settings() -> Iterator[tuple[str, Field, Context]]:
             for one in (*shared, *own):
                 made = context(text.format(method, one.name))
                 needed = NEEDS.get(method, {}) if table is ADJOINTS else {}
-                by_value = {"broyden": {"solver": SHARING[0]}} if one is LEARNT else {}
+                by_value = LEFT.get(one.name, {}) if table is LINEAR_SOLVERS else {}
                 alike = [like for each in table.values() for like in each.fields if like.name == one.name]
                 others = {word for like in alike for word in like.choices}
                 refused = frozenset(others.difference(one.choices)) if one in own else frozenset()

@@ -141,6 +141,15 @@ OTHERS = (
         )
         for name, solver in (("gmres", "broyden"), ("bicgstab", "limited_memory_broyden"))
     ),
+    *(
+        Case(
+            f"lu with the factors of {name} to {atol}",
+            {"method": name, "atol": atol},
+            {"linear_solver": {"method": "lu", "factors": "last_step", "rtol": 1e-10}},
+            rounding=1e-9,  # what is refined to 1e-10
+        )
+        for name, atol in (("newton", 1e-6), ("halley", 1e-6), ("newton", 0.3))  # the last ones are far from z*
+    ),
     Case(
         "implicit steps over the diagonal",
         {"method": "trbdf2", "linear_solver": {"method": "gmres", "max_steps": 4, "preconditioner": "diagonal"}},
