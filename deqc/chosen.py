@@ -50,6 +50,7 @@ def solver_plan(solver: Solver) -> SolverPlan:
         settings=_settings(solver, iteration, linear, options),
         mask=solver.mask or "",
         time=None if solver.time is None else _time(solver.time),
+        record=tuple(map(_number, solver.record)),
     )
 
 

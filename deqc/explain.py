@@ -134,6 +134,10 @@ def _methods(compilation: Compilation) -> Iterator[tuple[str, ...]]:
     linear = spec.adjoint.linear_solver
     chosen = " (linear solver chosen: auto)" if linear is not None and linear.name == "auto" else ""
     yield "adjoint", f"{adjoint_text(plan.adjoint)}{chosen}: {exactness(compilation)}"
+    if compilation.solver.record:
+        *numbers, last = plan.solver.record
+        after = f"steps {', '.join(numbers)} and {last}" if numbers else f"step {last}"
+        yield "recorded", f"the state after {after}, {_correction(compilation)}"
     if plan.jacobian_loss is not None:
         yield "Jacobian loss", jacobian_text(plan.jacobian_loss)
     derivatives = compilation.derivatives
@@ -157,6 +161,16 @@ def _methods(compilation: Compilation) -> Iterator[tuple[str, ...]]:
         dense = "with the Jacobian of each sample" if size <= DENSE else f"by products alone: more than {DENSE} numbers"
     if compilation.solver.time is None:
         yield "deqc verify", dense
+
+
+def _correction(compilation: Compilation) -> str:
+    """The derivatives of the states that are recorded."""
+    adjoint = compilation.plan.adjoint
+    if adjoint.method in ("unroll", "none"):
+        return "with the derivatives of the steps that lead there" if adjoint.method == "unroll" else "a constant"
+    steps = adjoint.options["steps"] if adjoint.method == "phantom" else "1"
+    damped = " damped" if adjoint.method == "phantom" else ""
+    return f"with the derivatives of {steps}{damped} step{'' if steps == '1' else 's'} from there"
 
 
 def exactness(compilation: Compilation) -> str:
@@ -222,6 +236,8 @@ def _notes(compilation: Compilation) -> Iterator[str]:
             "z* does not depend on where the solve starts: the layers of init learn only from a loss on solution.u0, "
             "e.g. the distance to solution.z_star"
         )
+    if solver.record:
+        yield "recorded and recorded_outputs are fields of what solve returns: forward does not compute them"
     if solver.compaction:
         where = "under torch.compile and the transforms of torch.func"
         if not compilation.plan.compacts:

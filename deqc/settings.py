@@ -82,6 +82,8 @@ SOLVER: Final = (
     ),
 )
 
+MOST_RECORDED: Final = 100  # states that are kept on the way
+
 # Which of them may have other values in eval mode, beside the method's own numbers.
 IN_EVALUATION: Final = ("atol", "rtol", "max_steps", "on_failure")
 
@@ -410,7 +412,7 @@ PLANNED: Final[dict[str, frozenset[str]]] = {
         forward_backward peaceman_rachford
         """
     ),
-    "solver.option": _words("record"),
+    "solver.option": _words(""),
     "termination": _words(""),
     "adjoint": _words(""),
     "adjoint.option": _words(""),

@@ -88,6 +88,8 @@ def _breaking(old: Compilation, new: Compilation, unloadable: str) -> Iterator[s
         yield "the model is of another kind: calls of integrate or fixed_point, and of what solve() returns"
     elif before is not None and after is not None and before.saveat != after.saveat:
         yield "solve() returns a trajectory of other times"
+    if old.solver.record and old.solver.record != new.solver.record:
+        yield "solve() records the states after other steps"
     if unloadable:
         yield f"an old state_dict does not load: {unloadable}"
     elif _computed(old.lowered) != _computed(new.lowered) or _span(before) != _span(after):
@@ -164,6 +166,7 @@ def _solver(compilation: Compilation) -> dict[str, Any]:
         "trace": solver.trace,
         "compaction": solver.compaction,
         **({} if solver.mask is None else {"mask": f"${solver.mask}"}),
+        **({"record": list(solver.record)} if solver.record else {}),
         **({} if solver.linear_solver is None else {"linear_solver": _method(solver.linear_solver)}),
         **({"eval": evaluation} if (evaluation := evaluated(solver)) else {}),
     }

@@ -60,6 +60,8 @@ class Locals:
     mask: str = "mask"
     states: str = "states"
     trajectory: str = "trajectory"
+    kept: str = "kept"
+    outputs: str = "outputs"
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,7 @@ class SolverPlan:
     settings: tuple[Setting, ...] = ()  # those that are others in eval mode
     mask: str = ""  # the input that says where the stop test looks
     time: TimePlan | None = None  # of a neural ODE
+    record: tuple[str, ...] = ()  # the numbers of steps after which the state is kept
 
     def at(self, name: str) -> str:
         """How the text of the solve reads a number: the module's constant, or a setting of the mode."""

@@ -75,6 +75,17 @@ def laid_out(opening: str, items: Sequence[str], closing: str) -> str:
     return "\n".join([opening, *body, outer + closing])
 
 
+def for_each(name: str, function: str, arguments: Sequence[str], values: str) -> str:
+    """`name = tuple(function(z, …) for z in values)` in a method, in lines of their own where that is too long."""
+    line = f"        {name} = tuple({function}({', '.join(arguments)}) for z in {values})"
+    if len(line) <= WIDTH:
+        return line
+    inner = f"            {function}({', '.join(arguments)}) for z in {values}"
+    if len(inner) > WIDTH:
+        inner = laid_out(f"            {function}(", arguments, ")") + f"\n            for z in {values}"
+    return f"        {name} = tuple(\n{inner}\n        )"
+
+
 def worded(name: str, text: str) -> str:
     """`name = "text"` in a method, in parentheses where it fits into a line by itself alone."""
     line, alone = f'        {name} = "{text}"', f'            "{text}"'
@@ -251,9 +262,9 @@ def jacobian_text(loss: JacobianPlan) -> str:
     return f"{jacobian_symbol(loss)} by {product}{steps}, {drawn}{held}"
 
 
-def times(time: TimePlan) -> str:
-    """The times at which steps end, as a tuple."""
-    return flat(Items(tuple(map(Text, time.stops)), "()"))
+def in_a_tuple(numbers: Iterable[str]) -> str:
+    """Times or numbers of steps: `(6, 12)`."""
+    return flat(Items(tuple(map(Text, numbers)), "()"))
 
 
 def saved_states(time: TimePlan, states: str, start: str) -> str:
@@ -402,6 +413,7 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
     for function in (
         rule,
         laid_out,
+        for_each,
         worded,
         returned_tuple,
         indented,
@@ -426,7 +438,7 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         jacobian_symbol,
         jacobian_text,
         solver_goal,
-        times,
+        in_a_tuple,
         saved_states,
         solver_remedy,
         iterated,

@@ -34,6 +34,7 @@ _NAMES: Final = {
     "atol": "tol tolerance abstol ftol eps feps",
     "rtol": "reltol",
     "max_steps": "maxiter maxiters maxiterations iterations niter numsteps nsteps fmaxiter fthres thres threshold",
+    "record": "nstates indexing",
     "samples": "vecs vectors probes nsamples",
     "history": "m window memory mem",
     "ridge": "lam lambda regularization reg",

@@ -14,6 +14,7 @@ _HAS_NO_USE: Final = {
     "termination": "it ends at time.stop, whatever f(z) - z is",
     "mask": "it ends at time.stop, whatever f(z) - z is",
     "compaction": "its samples end together",
+    "record": "time.saveat says at which times its states are kept",
     "steady_state": "its steps are held to the tolerances for z",
     "interval": "time.start and time.stop say how long it is",
 }

@@ -12,6 +12,7 @@ from deqc.solvers import ADJOINTS, INNER_SOLVERS, LINEAR_SOLVERS, QUANTITIES, SO
 from deqc.spec.bounds import alternatives, conform
 from deqc.spec.model import Adjoint, JacobianRegularization, Method, Number, Solver
 from deqc.spec.places import covered
+from deqc.spec.recorded import recorded
 from deqc.spec.tree import Mapping, Node, Scalar
 
 Value: TypeAlias = "Number | str | None"
@@ -26,7 +27,7 @@ def solver(node: Node | None, problems: Problems) -> Solver | None:
     if description is None:
         return None
     shared = {one.name: one.default for one in SOLVER} | {"max_steps": description.max_steps}
-    others = {"method", "termination", "eval", "mask", _LINEAR}
+    others = {"method", "termination", "eval", "mask", "record", _LINEAR}
     own = _own(written, description, {*shared, *others}, SOLVERS, "solver", problems)
     shared |= {name: _scalar(value) for name, (value, _) in written.items() if name in shared}
     evaluation = _evaluation(written, description, {**shared, **(own or {})}, problems)
@@ -38,6 +39,7 @@ def solver(node: Node | None, problems: Problems) -> Solver | None:
         }
     watch = _watch(str(termination["mode"]), written, problems)
     linear, linear_evaluation = _inner(written, description, problems)
+    record = recorded(*written["record"], method, shared["max_steps"], problems) if "record" in written else ()
     if problems.errors or own is None or evaluation is None:
         return None
     return Solver(
@@ -56,6 +58,7 @@ def solver(node: Node | None, problems: Problems) -> Solver | None:
         evaluation=evaluation,
         linear_solver=linear,
         linear_evaluation=linear_evaluation,
+        record=record,
     )
 
 

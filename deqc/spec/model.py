@@ -207,6 +207,7 @@ class Solver:
     evaluation: Mapping[str, Number | str | None] = field(default_factory=dict)  # what has another value in eval mode
     linear_solver: Method | None = None  # of the method's steps, where they solve linear systems
     linear_evaluation: Mapping[str, Number | str | None] = field(default_factory=dict)  # and its values in eval mode
+    record: tuple[int, ...] = ()  # the numbers of steps after which the state is kept
 
     @property
     def told(self) -> Method:

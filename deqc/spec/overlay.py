@@ -49,7 +49,8 @@ def with_settings(settings: Mapping, more: Map[str, str | bool]) -> Mapping:
 def with_solver(root: Mapping, settings: Mapping) -> Mapping:
     """The document with these settings of the solver before its own.
 
-    Where they name a method, the document's options of another method go; what all methods share stays.
+    Where they name a method, the document's options of another method go; what all methods share stays, but for the
+    states to be recorded, which are those of the document's own steps.
     """
     section = root.entry("solver")
     if section is None:
@@ -60,6 +61,8 @@ def with_solver(root: Mapping, settings: Mapping) -> Mapping:
     chosen = settings.get("method")
     method = SOLVERS.get(str(chosen.value)) if isinstance(chosen, Scalar) else None
     gone = {entry.name for entry in settings}
+    if chosen is not None or "max_steps" in gone:
+        gone.add("record")
     if chosen is not None:
         gone |= _OWN - _own(method)
     kept = tuple(one for one in (_without(entry, gone) for entry in own) if one is not None)

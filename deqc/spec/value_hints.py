@@ -111,6 +111,8 @@ def _scalar(root: Mapping, path: Path, node: Scalar, message: str, choices: list
         )
     if "such as '$" in message and isinstance(value, str) and value.isidentifier():
         return f"write `${value}`"
+    if path == ("solver", "record") and type(value) is int:
+        return f"write `[{value}]`"
     if value == -1 and "reshape" in message:
         return "sizes are not inferred: write the size; `flatten` makes one axis of all"
     if str(path[-1]).endswith("init") and type(value) in (int, float):

@@ -51,6 +51,7 @@ CASES = {
     # what is replaced by what, a line of the output, what breaks (None: nothing), whether the state_dict loads
     "settings": ("max_steps: 40", "max_steps: 50", "  ~ max_steps: 40 → 50", None, True),
     "method": ("method: anderson", "method: picard", "  ~ method: anderson → picard", None, True),
+    "recorded": ("max_steps: 40", "max_steps: 40, record: [6]", "  + record: [6]", None, True),
     "dropout": ("dropout: 0.1", "dropout: 0.3", "  ~ dropout.p: 0.1 → 0.3", None, True),
     "init": ("bias: false}", "bias: false, weight_init: {normal: 0.1}}", INIT, None, True),
     "activation": ("- tanh", "- relu", "  ~ 0: tanh → relu", "computes something else", True),
@@ -137,6 +138,14 @@ def test_another_scale() -> None:
     assert "  ~ 3: [1] → [2]\n" in result
     assert "  ~ main_layers.3.dense.linear.weight: [1, 1] → [2, 2]\n" in result
     assert "the state has another shape" in result
+
+
+def test_other_states_are_recorded() -> None:
+    Path("was.yaml").write_text(OLD.replace("max_steps: 40", "max_steps: 40, record: [6, 12]"))
+    Path("new.yaml").write_text(OLD.replace("max_steps: 40", "max_steps: 40, record: [6]"))
+    result = call("was.yaml", "new.yaml", status=1).stdout
+    assert "  ~ record: [6, 12] → [6]\n" in result
+    assert "solve() records the states after other steps" in result
 
 
 def git(*arguments: str) -> None:

@@ -160,6 +160,13 @@ def test_settings_that_methods_share_stay_and_options_of_the_other_go() -> None:
     assert own == same != other
 
 
+def test_what_a_spec_records_is_of_its_own_steps() -> None:
+    Path("a.yaml").write_text(DENSE + "solver: {method: anderson, record: [6, 12]}\n")
+    for asked in ("", "cascade", "anderson:max_steps=5"):
+        (one,) = solved("a.yaml", *(["--solver", asked] if asked else []))["solvers"]
+        assert one["solver"] == (asked or "anderson")
+
+
 def test_failure_is_told_and_not_warned_of(recwarn: pytest.WarningsRecorder) -> None:
     Path("a.yaml").write_text(HALF.replace("0.5", "3.0").replace("picard", "newton") + "")
     document = solved("a.yaml", "--solver", "picard,newton", status=1)

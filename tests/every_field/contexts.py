@@ -160,6 +160,7 @@ SECTIONS = {
     "solver.mask": context(
         "{input: {x: [4], m: {shape: [4], dtype: bool}, n: {shape: [4], dtype: bool}}, solver: {mask: '@'}}", "$m", "$n"
     ),
+    "solver.record": context("{solver: {record: '@'}}", [6], [6, 12]),
     "solver.eval": context("{solver: {method: picard, eval: '@'}}", {"max_steps": 60}, {"damping": 0.5}),
     "solver.linear_solver": context("{solver: {method: newton_krylov, assume: symmetric, linear_solver: '@'}}"),
     "solver.linear_solver.method": context(

@@ -607,12 +607,17 @@ def equilibrium(z0: Tensor, w: Weights, m: Operators) -> tuple[Tensor, Record]:
         f"max |f(z) - z| <= {ATOL} in {MAX_STEPS} steps",
         "Try more max_steps, a looser tolerance, a smaller damping, or newton; see solve(...).original.",
     )
+    return _phantom(z, w, m), record
+
+
+def _phantom(z: Tensor, w: Weights, m: Operators) -> Tensor:
+    """z with the derivatives of PHANTOM_STEPS damped steps from it, where they may be asked for."""
     if not _asked(w):
-        return z, record
+        return z
     p = z
     for _ in range(PHANTOM_STEPS):
         p = p + PHANTOM_DAMPING * (f(p, w, m) - p)
-    return _surrogate(z, p), record
+    return _surrogate(z, p)
 
 
 def _asked(w: Weights) -> bool:

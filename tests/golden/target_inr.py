@@ -502,12 +502,17 @@ def equilibrium(z0: Tensor, w: Weights, settings: Settings = TRAINING) -> tuple[
         f"max |f(z) - z| <= {settings.atol} in {settings.max_steps} steps",
         "Try more max_steps, a looser tolerance, a smaller damping, or anderson or newton; see solve(...).original.",
     )
+    return _phantom(z, w), record
+
+
+def _phantom(z: Tensor, w: Weights) -> Tensor:
+    """z with the derivatives of PHANTOM_STEPS damped steps from it, where they may be asked for."""
     if not _asked(w):
-        return z, record
+        return z
     p = z
     for _ in range(PHANTOM_STEPS):
         p = p + PHANTOM_DAMPING * (f(p, w) - p)
-    return _surrogate(z, p), record
+    return _surrogate(z, p)
 
 
 def _asked(w: Weights) -> bool:

@@ -194,7 +194,6 @@ def test_positions_with_scales() -> None:
     [
         (single("[tanh]", "solver: peaceman_rachford"), "peaceman_rachford"),
         (single("[tanh]", "solver: {method: forward_backward, max_steps: 9}"), "forward_backward"),
-        (single("[tanh]", "solver: {method: anderson, record: [6, 12]}"), "record"),
         (single("[tanh]", "adjoint: {linear_solver: forward_backward}"), "forward_backward"),
     ],
 )

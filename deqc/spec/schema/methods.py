@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from deqc.fields import Field, Kind
-from deqc.settings import IN_EVALUATION, INNER, JACOBIAN, LINEAR, SOLVER, TERMINATION, WATCH
+from deqc.settings import IN_EVALUATION, INNER, JACOBIAN, LINEAR, MOST_RECORDED, SOLVER, TERMINATION, WATCH
 from deqc.solvers import ADJOINTS, INNER_SOLVERS, LINEAR_SOLVERS, QUANTITIES, SOLVERS, Description, Iteration
 from deqc.spec.schema.leaves import Schema, by_type, described, field, leaf, listed
 
@@ -39,6 +39,19 @@ def solver(text: str) -> Schema:
             "as padding, count neither there nor in the residual norms of the record. Its sizes are the first of the "
             "state's, or 1.",
             examples=("$mask",),
+        ),
+        "record": described(
+            leaf(
+                "solver.record",
+                "a list of numbers of steps, such as [6, 12]",
+                type="array",
+                items=leaf("a number of steps", "a whole number ≥ 1", type="integer", minimum=1),
+                minItems=1,
+                maxItems=MOST_RECORDED,
+            ),
+            "Numbers of steps, in ascending order: `solve` returns the states after so many, with derivatives of their "
+            "own, and what the model makes of them, for a loss on the way to the solution too (Bai et al. 2022).",
+            examples=([6, 12],),
         ),
         "linear_solver": linear,
         **_options("solver", SOLVERS),
