@@ -8,6 +8,7 @@ from deqc.diagnostics import Problems, Span
 from deqc.ir.graph import Program
 from deqc.ir.symmetry import is_symmetric
 from deqc.masked import check_mask
+from deqc.precision import check_precision
 from deqc.solvers import ADJOINTS, LINEAR_SOLVERS, SOLVERS, Description, Iteration, Linear
 from deqc.solvers.linear import FACTORISING, SHARING
 from deqc.solvers.torchdiffeq import Integrator
@@ -27,7 +28,7 @@ def choose(spec: Spec, program: Program, problems: Problems) -> tuple[Solver, Ad
     dense = all(len(s.shape) == 1 for s in program.scales)
     solver, adjoint = spec.solver, spec.adjoint
     if solver.method.name == "auto":
-        name = "newton" if dense and small else "anderson"
+        name = "newton" if dense and small and solver.precision == "full" else "anderson"
         name = name if solver.time is None else "tsit5"
         solver = replace(solver, method=resolved(solver.method, name, SOLVERS))
     linear = adjoint.linear_solver
@@ -37,6 +38,7 @@ def choose(spec: Spec, program: Program, problems: Problems) -> tuple[Solver, Ad
     if solver.time is not None:
         solver = with_enough_steps(lasting(solver, solver.time), spec.sections.get("solver"), problems)
     check_mask(solver, program, problems)
+    check_precision(solver, adjoint, program, problems)
     iteration = SOLVERS[solver.method.name]
     if isinstance(iteration, Iteration) and iteration.reads == "jacobian":
         _check_size(solver.method, "anderson", program, spec.sections.get("solver"), problems)

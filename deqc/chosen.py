@@ -47,6 +47,7 @@ def solver_plan(solver: Solver) -> SolverPlan:
         best=solver.best,
         trace=solver.trace,
         compaction=solver.compaction,
+        mixed=solver.precision == "mixed",
         settings=_settings(solver, iteration, linear, options),
         mask=solver.mask or "",
         time=None if solver.time is None else _time(solver.time),

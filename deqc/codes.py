@@ -73,6 +73,7 @@ CODES: Final[dict[str, str]] = {
     "E083": "an adjoint does not go with the solver",
     "E084": "a setting does not go with the kind of model",
     "E085": "the times of a neural ODE do not follow one another",
+    "E086": "mixed precision does not go with a method, with record, or with what f calls",
     "E087": "a state that is to be recorded does not exist",
     "E090": "the model is too large",
     "E091": "a module on disk is not what its spec says",

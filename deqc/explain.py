@@ -245,6 +245,11 @@ def _notes(compilation: Compilation) -> Iterator[str]:
             if adjoint.method.name == "unroll":
                 where = "where autograd goes through all steps"
         yield f"compaction has no effect {where}"
+    if solver.precision == "mixed":
+        yield (
+            "precision mixed: under autocast f runs in its dtype at first, for at most half of max_steps beside those "
+            "of the second phase; the backward solve and all else keep the precision of the parameters"
+        )
     for name in names(i.type for i in compilation.lowered.inputs):
         places = [(i.attributes["name"], axes(i.type)) for i in compilation.lowered.inputs]
         found = " and ".join(f"{given}.shape[{axis[name]}]" for given, axis in places if name in axis)

@@ -80,6 +80,15 @@ SOLVER: Final = (
         "is dear, where some samples take far more steps than most.",
         default=False,
     ),
+    Field(
+        "precision",
+        Kind.CHOICE,
+        "What f runs in under autocast: the precision of the parameters (full), or the dtype of autocast until "
+        "rounding hides the residual, then the precision of the parameters until the tolerance holds (mixed). All else "
+        "keeps that precision in either case, and without autocast there is no difference.",
+        default="full",
+        choices=("full", "mixed"),
+    ),
 )
 
 MOST_RECORDED: Final = 100  # states that are kept on the way

@@ -165,6 +165,7 @@ def _solver(compilation: Compilation) -> dict[str, Any]:
         "on_failure": solver.on_failure,
         "trace": solver.trace,
         "compaction": solver.compaction,
+        "precision": solver.precision,
         **({} if solver.mask is None else {"mask": f"${solver.mask}"}),
         **({"record": list(solver.record)} if solver.record else {}),
         **({} if solver.linear_solver is None else {"linear_solver": _method(solver.linear_solver)}),

@@ -62,6 +62,7 @@ class Locals:
     trajectory: str = "trajectory"
     kept: str = "kept"
     outputs: str = "outputs"
+    low: str = "low"
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,7 @@ class SolverPlan:
     best: bool = False  # whether the best iterate is returned, not the last
     trace: bool = False
     compaction: bool = False  # whether samples that have ended leave the batch
+    mixed: bool = False  # whether f runs in the dtype of autocast at first
     settings: tuple[Setting, ...] = ()  # those that are others in eval mode
     mask: str = ""  # the input that says where the stop test looks
     time: TimePlan | None = None  # of a neural ODE

@@ -93,7 +93,7 @@ class _Planner:
         self.inputs = [str(i.attributes["name"]) for i in self.program.inputs]
         self.dimensions = dimension_names(i.type for i in self.program.inputs)
         names = Namer(IN_METHODS | set(self.inputs) | set(self.dimensions))
-        wanted = ("w", "u0", "e", "record", "m", "z_star", "mask", "states", "trajectory", "kept", "outputs")
+        wanted = ("w", "u0", "e", "record", "m", "z_star", "mask", "states", "trajectory", "kept", "outputs", "low")
         self.locals = Locals(*map(names.fresh, wanted))
         self.encoded = self._encoded()
         namer = Namer(())

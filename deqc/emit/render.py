@@ -31,6 +31,7 @@ from deqc.resources import folder
 from deqc.solvers import Iteration
 from deqc.solvers.base import Brought, Part
 from deqc.solvers.linear import PROBES, REFINES
+from deqc.solvers.rounded import ROUNDINGS
 from deqc.solvers.trust_region import RADIUS
 
 WIDTH: Final = 120
@@ -84,6 +85,17 @@ def for_each(name: str, function: str, arguments: Sequence[str], values: str) ->
     if len(inner) > WIDTH:
         inner = laid_out(f"            {function}(", arguments, ")") + f"\n            for z in {values}"
     return f"        {name} = tuple(\n{inner}\n        )"
+
+
+def either(opening: str, one: str, condition: str, other: str) -> str:
+    """`opening one if condition else other`, in parentheses where that is too long."""
+    line, outer = f"{opening}{one} if {condition} else {other}", opening[: len(opening) - len(opening.lstrip())]
+    if len(line) <= WIDTH:
+        return line
+    inner = outer + " " * 4
+    joined = f"{inner}{one} if {condition} else {other}"
+    body = [joined] if len(joined) <= WIDTH else [f"{inner}{one}", f"{inner}if {condition}", f"{inner}else {other}"]
+    return "\n".join([f"{opening}(", *body, f"{outer})"])
 
 
 def worded(name: str, text: str) -> str:
@@ -228,6 +240,7 @@ def solver_text(solver: SolverPlan) -> str:
     text = f"{solver.method}{by}, {stop_text(solver)}, at most {solver.max_steps} steps"
     others = [" ".join((one.name, one.evaluation.strip('"'))) for one in solver.settings]
     text += f", where {solver.mask} is true" if solver.mask else ""
+    text += ", in mixed precision under autocast" if solver.mixed else ""
     return f"{text} (in eval mode {', '.join(others)})" if others else text
 
 
@@ -307,12 +320,14 @@ def adjoint_constants(iteration: Iteration) -> list[str]:
     return [f"ADJOINT_{name.upper()}" for name in iteration.numbers]
 
 
-def iterated(solver: SolverPlan, derivative: Sequence[str], limits: Sequence[str]) -> list[str]:
+def iterated(
+    solver: SolverPlan, derivative: Sequence[str], limits: Sequence[str], into: str = "return ", f: str = "f"
+) -> list[str]:
     """`return _iterate(…)` with the solver made from what it reads, its numbers and its tables, and with its limits."""
     tables = [f"z0.new_tensor({name})" for name in solver.iteration.tables]
     made = call(solver.iteration.class_name, *map(Text, [*derivative, *solver.arguments, *tables]))
     loop = "_iterate_eagerly" if solver.iteration.eager else "_iterate"
-    return list(statement("return ", call(loop, Text("f"), Text("z0"), made, *map(Text, limits)), 4))
+    return list(statement(into, call(loop, Text(f), Text("z0"), made, *map(Text, limits)), 4))
 
 
 def constant_lines(plan: Plan) -> list[str]:
@@ -347,6 +362,8 @@ def _brought(plan: Plan) -> list[Brought]:
         brought.append(Brought({"PROBES": PROBES}))
     if plan.adjoint.reuses:
         brought.append(Brought({"REFINES": REFINES}))
+    if plan.solver.mixed:
+        brought.append(Brought({"ROUNDINGS": ROUNDINGS}))
     if plan.adjoint.iteration is not None:
         brought.append(plan.adjoint.iteration.brought(plan.adjoint.linear_options))
     return brought
@@ -414,6 +431,7 @@ _GLOBALS: Final[dict[str, Callable[..., object]]] = {
         rule,
         laid_out,
         for_each,
+        either,
         worded,
         returned_tuple,
         indented,

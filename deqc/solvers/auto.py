@@ -4,8 +4,8 @@ from deqc.solvers.base import Description
 
 AUTO = Description(
     "auto",
-    "Chosen when the spec is compiled: newton for dense states of at most 64 numbers, else anderson; tsit5 for a "
-    "neural ODE. `deqc explain` shows what it became.",
+    "Chosen when the spec is compiled: newton for dense states of at most 64 numbers, else anderson, also in "
+    "mixed precision; tsit5 for a neural ODE. `deqc explain` shows what it became.",
     kinds=("deq", "neural_ode"),
 )
 

@@ -94,6 +94,7 @@ class Iteration(Description):
     template: str = ""  # of its class, where that is not called like the method
     shortens: bool = False  # whether a step may be shorter than was planned
     integrator: str = ""  # of torchdiffeq, where its class calls one
+    unrounded: str = ""  # why f may not run in low precision at first; empty where it may
     linear: bool = False  # whether its steps solve linear systems with df/dz, by a linear solver that is chosen
 
     @property

@@ -64,6 +64,7 @@ class Controlled(Flow):
     error_power: float = 0.0
     past_power: float = 0.0
     fraction: float = 0.0  # of f(z) - z that the error of a step may be, where the state is relaxed
+    unrounded: str = "it takes rounding for the error of its steps, and makes them ever shorter"
 
     def parts(self, options: Mapping[str, str]) -> tuple[Part, ...]:
         """The control of steps, and its class."""

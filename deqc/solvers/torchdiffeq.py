@@ -67,6 +67,7 @@ class Integrator(Flow):
 
     tighter: float = 10.0  # so many times is the error of a step in time below the solver's tolerance
     differentiable: bool = True  # whether autograd goes through its steps
+    unrounded: str = "its steps are torchdiffeq's, to tolerances of their own"
 
     def settled(self, options: Mapping[str, object], atol: float, rtol: float) -> Mapping[str, object]:
         """The options with the tolerances that are meant where none are written."""

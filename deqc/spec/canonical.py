@@ -111,6 +111,7 @@ def document(spec: Spec) -> dict[str, Any]:
             "on_failure": spec.solver.on_failure,
             **({"trace": True} if spec.solver.trace else {}),
             **({"compaction": True} if spec.solver.compaction else {}),
+            **({"precision": spec.solver.precision} if spec.solver.precision != "full" else {}),
             **({} if spec.solver.mask is None else {"mask": f"${spec.solver.mask}"}),
             **({"record": list(spec.solver.record)} if spec.solver.record else {}),
             **({} if spec.solver.linear_solver is None else {"linear_solver": _method(spec.solver.linear_solver)}),

@@ -15,6 +15,7 @@ _HAS_NO_USE: Final = {
     "mask": "it ends at time.stop, whatever f(z) - z is",
     "compaction": "its samples end together",
     "record": "time.saveat says at which times its states are kept",
+    "precision": "every step of it is part of the result",
     "steady_state": "its steps are held to the tolerances for z",
     "interval": "time.start and time.stop say how long it is",
 }

@@ -53,6 +53,7 @@ def solver(node: Node | None, problems: Problems) -> Solver | None:
         on_failure=str(shared["on_failure"]),
         trace=bool(shared["trace"]),
         compaction=bool(shared["compaction"]),
+        precision=str(shared["precision"]),
         watch=watch,
         mask=str(_scalar(written["mask"][0]))[1:] if "mask" in written else None,
         evaluation=evaluation,

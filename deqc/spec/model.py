@@ -201,6 +201,7 @@ class Solver:
     on_failure: str
     trace: bool
     compaction: bool  # whether samples that have ended leave the batch
+    precision: str  # full | mixed: f in the dtype of autocast at first
     watch: Mapping[str, Number]  # what the safe modes give up on; empty for the others
     mask: str | None = None  # the input that says where the stop test looks
     time: Time | None = None  # of a neural ODE, which has no stop test

@@ -43,7 +43,7 @@ def test_a_method_says_what_it_does_and_who_found_it(method: Description) -> Non
 
 def test_the_defaults_of_the_language() -> None:
     shared = {field.name: field.default for field in SOLVER}
-    told = {"coupling": "sample", "on_failure": "warn", "trace": False, "compaction": False}
+    told = {"coupling": "sample", "on_failure": "warn", "trace": False, "compaction": False, "precision": "full"}
     assert shared == {"atol": 1e-3, "rtol": 1e-3, "max_steps": None, **told}
     later = {"levenberg_marquardt": 200, "pseudo_transient": 100, "cascade": 100}  # slow by their nature
     later |= {name: 1000 for name, method in SOLVERS.items() if isinstance(method, Flow)}
