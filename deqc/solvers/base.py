@@ -94,13 +94,18 @@ class Iteration(Description):
     template: str = ""  # of its class, where that is not called like the method
     shortens: bool = False  # whether a step may be shorter than was planned
     integrator: str = ""  # of torchdiffeq, where its class calls one
-    unrounded: str = ""  # why f may not run in low precision at first; empty where it may
+    unrounded: str = ""  # why f may not run in low precision at first, where it reads f alone; empty where it may
     linear: bool = False  # whether its steps solve linear systems with df/dz, by a linear solver that is chosen
 
     @property
     def class_name(self) -> str:
         """Its class in generated modules."""
         return f"_{camel_case(self.template or self.name)}"
+
+    @property
+    def rounded(self) -> bool:
+        """Whether f may run in low precision at first."""
+        return not (self.unrounded or self.reads)
 
     @property
     def constant_names(self) -> tuple[str, ...]:

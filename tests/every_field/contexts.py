@@ -22,6 +22,7 @@ from deqc.ops.base import HEAD, Op
 from deqc.ops.weights import WEIGHT_FIELDS
 from deqc.settings import IN_EVALUATION, INNER, JACOBIAN, LINEAR, NEURAL_ODE, SOLVER, TERMINATION, WATCH
 from deqc.solvers import ADJOINTS, INNER_SOLVERS, LINEAR_SOLVERS, QUANTITIES, SOLVERS
+from deqc.solvers.base import Iteration
 from deqc.solvers.linear import FACTORISING, FACTORS, LEARNT, SHARING
 
 HOLE = "@"
@@ -370,6 +371,8 @@ def settings() -> Iterator[tuple[str, Field, Context]]:
                 continue
             own = description.fields if section != "solver.termination" else ()
             for one in (*shared, *own):
+                if one.name == "precision" and isinstance(description, Iteration) and not description.rounded:
+                    continue
                 made = context(text.format(method, one.name))
                 needed = NEEDS.get(method, {}) if table is ADJOINTS else {}
                 by_value = LEFT.get(one.name, {}) if table is LINEAR_SOLVERS else {}
