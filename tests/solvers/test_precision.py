@@ -260,8 +260,8 @@ solver: {method: anderson, atol: 1e-8, max_steps: 100, precision: mixed}
     assert solution.original.calls is not None
 
 
-def _compiled(backend: str) -> None:
-    """Values, steps and gradients under torch.compile, with the backward pass as eager mode has it."""
+def _compiled(backend: str, apart: int) -> None:
+    """Values, gradients, and steps so far apart at most, under torch.compile with the backward pass of eager mode."""
     one = model(compiled("method: anderson, atol: 1e-5, max_steps: 100, precision: mixed"), torch.float32)
     x = X.float()
     solution, right = solved(one, torch.bfloat16, x)
@@ -279,14 +279,15 @@ def _compiled(backend: str) -> None:
         z.square().sum().backward()
     torch.testing.assert_close(z, solution.z_star, rtol=0, atol=3e-5)
     torch.testing.assert_close([x.grad, *(p.grad for p in one.parameters())], right, rtol=1e-3, atol=1e-3)
-    assert int(nfe) == solution.nfe
-    assert torch.equal(steps, solution.original.steps)
+    assert abs(int(nfe) - solution.nfe) <= apart
+    assert (steps - solution.original.steps).abs().max() <= apart
 
 
 def test_compiled() -> None:
-    _compiled("aot_eager")
+    _compiled("aot_eager", 0)
 
 
 @pytest.mark.slow
 def test_compiled_with_inductor() -> None:
-    _compiled("inductor")
+    """Inductor does not round between the operations that it fuses."""
+    _compiled("inductor", 1)
