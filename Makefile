@@ -50,6 +50,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/large_specs.py
 	$(BIN)/python benchmarks/solvers.py
+	$(BIN)/python benchmarks/adjoints.py
 
 # Writes the JSON Schema and the pages of the reference again after a change of an op, a setting, a code or a command.
 schema: $(VENV)/.installed-dev

@@ -527,42 +527,48 @@ def _adjoint_solve(product: Map, b: Tensor) -> tuple[Tensor, Record]:
 def _gmres(product: Map, b: Tensor, goal: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
     """Solves x - product(x) = b with a Krylov space for each sample (Saad & Schultz 1986).
 
-    Modified Gram-Schmidt and Givens rotations. A sample adds zero vectors once its residual norm has reached its goal,
-    or its space no longer grows. Returns x, the residual norms and the products of each sample, at most so many.
+    Gram-Schmidt taken twice (Giraud et al. 2005), and Givens rotations; of their product a step needs the last row
+    alone, so that it costs the same number of operations however many vectors there are. A sample adds zero vectors
+    once its residual norm has reached its goal, or its space no longer grows. Returns x, the residual norms and the
+    products of each sample, at most so many.
     """
     tiny = torch.finfo(b.dtype).tiny
     size = torch.linalg.vector_norm(b, dim=1)
-    norms, g = [size], [size]
-    basis = [b / size.clamp_min(tiny).unsqueeze(1)]
-    rotations: list[tuple[Tensor, Tensor]] = []
-    columns: list[list[Tensor]] = []
+    norms = [size]
+    basis = (b / size.clamp_min(tiny).unsqueeze(1)).unsqueeze(1)  # (B, k + 1, D)
+    last = torch.ones_like(basis[:, :, 0])
+    columns, rows, pivots = list[Tensor](), list[Tensor](), list[Tensor]()
     for k in range(min(most, b.shape[1])):
-        v = basis[k] - product(basis[k])
-        least = 4 * torch.finfo(b.dtype).eps * torch.linalg.vector_norm(v, dim=1)  # what is below is rounding
-        column: list[Tensor] = []
-        for q in basis:
-            column.append((v * q).sum(1))
-            v = v - column[-1].unsqueeze(1) * q
-        below = torch.linalg.vector_norm(v, dim=1)
-        for j, (c, s) in enumerate(rotations):
-            column[j : j + 2] = c * column[j] + s * column[j + 1], c * column[j + 1] - s * column[j]
-        pivot = torch.linalg.vector_norm(torch.stack([column[k], below]), dim=0)
+        v = (basis[:, k] - product(basis[:, k])).unsqueeze(1)
+        least = 4 * torch.finfo(b.dtype).eps * torch.linalg.vector_norm(v, dim=2)  # what is below is rounding
+        along = v @ basis.mT
+        v = torch.baddbmm(v, along, basis, alpha=-1)
+        again = v @ basis.mT
+        v = torch.baddbmm(v, again, basis, alpha=-1)
+        below = torch.linalg.vector_norm(v, dim=2)
+        column = (along + again).squeeze(1)
+        turned = (last * column).sum(1, keepdim=True)
+        pivot = torch.hypot(turned, below)
         regular = ~(pivot <= least)  # else this vector leads no further: its part of x is zero
         pivot = torch.where(regular, pivot, 1.0)
-        c, s = column[k] / pivot, torch.where(regular, below / pivot, 1.0)
-        rotations.append((c, s))
-        columns.append([*column[:k], pivot])
-        g[k:] = c * g[k], -s * g[k]
-        norms.append(g[k + 1].abs())
-        active = (norms[-1] > goal) & (below > least)
+        c, s = turned / pivot, torch.where(regular, below / pivot, 1.0)
+        columns.append(torch.cat([column, below], 1))
+        rows.append(torch.cat([c * last, s], 1))
+        pivots.append(pivot)
+        last = torch.cat([-s * last, c], 1)
+        norms.append(size * last[:, 0].abs())
+        active = ((norms[-1] > goal) & (below > least).squeeze(1)).view(-1, 1, 1)
         if not torch.compiler.is_compiling() and not _any(active):
             break
-        basis.append(v * (active / below.clamp_min(tiny)).unsqueeze(1))
-    x = torch.zeros_like(b)
-    y: list[Tensor] = []
-    for k in reversed(range(len(columns))):
-        y.insert(0, (g[k] - sum(c[k] * t for c, t in zip(columns[k + 1 :], y))) / columns[k][k])
-        x = x + y[0].unsqueeze(1) * basis[k]
+        basis = torch.cat([basis, v * (active / below.clamp_min(tiny).unsqueeze(2))], 1)
+    count = len(columns)
+    rotation = torch.stack([nn.functional.pad(row, (0, count - k)) for k, row in enumerate(rows, 1)], 1)
+    hessenberg = torch.stack([nn.functional.pad(column, (0, count - k)) for k, column in enumerate(columns, 1)], 2)
+    triangle = (rotation @ hessenberg).triu(1) + torch.diag_embed(torch.cat(pivots, 1))
+    wide = torch.promote_types(b.dtype, torch.float32)
+    g = (size.unsqueeze(1) * rotation[:, :, 0]).unsqueeze(2)
+    y = torch.linalg.solve_triangular(triangle.to(wide), g.to(wide), upper=True).to(b.dtype)
+    x = (y.mT @ basis[:, :count]).squeeze(1)
     x = torch.where((size == 0).unsqueeze(1), 0.0, x)  # where J is not finite, too
     history = torch.stack(norms)
     steps = (history[:-1] > goal).sum(0)
