@@ -633,7 +633,7 @@ def _gmres(product: Map, b: Tensor, goal: Tensor, most: int) -> tuple[Tensor, Te
         below = torch.linalg.vector_norm(v, dim=2)
         column = (along + again).squeeze(1)
         turned = (last * column).sum(1, keepdim=True)
-        pivot = torch.hypot(turned, below)
+        pivot = torch.linalg.vector_norm(torch.cat([turned, below], 1), dim=1, keepdim=True)
         regular = ~(pivot <= least)  # else this vector leads no further: its part of x is zero
         pivot = torch.where(regular, pivot, 1.0)
         c, s = turned / pivot, torch.where(regular, below / pivot, 1.0)

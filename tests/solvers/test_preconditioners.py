@@ -114,7 +114,7 @@ def test_samples_do_not_look_at_each_other(name: str, kind: str) -> None:
     # products with all vectors of a Krylov space add up in an order that depends on their number
     rounding = 1e-11 if name == "gmres" else 0.0
     torch.testing.assert_close(found[0], x[0], rtol=rounding, atol=0)
-    torch.testing.assert_close(size[0], norm[0], rtol=1e-3 if rounding else 0.0, atol=0)
+    torch.testing.assert_close(size[0], norm[0], rtol=1e2 * rounding, atol=0)
     assert int(count[0]) == int(steps[0])
     if kind == "zero":
         assert bool((found[1:] == 0).all())
