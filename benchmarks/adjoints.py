@@ -2,8 +2,8 @@
 
 Both sides are one generated module, in eager mode, with the same weights, state and cotangent: on the other side
 `linearize`, `vjp` and `jacobian` give way to what a hand-written adjoint has, the pullback of `torch.func.vjp` and the
-Jacobian that `torch.func.vmap` makes of it. Rounds alternate between the sides; a time is the least of them. A row has the steps of
-the slowest sample and the microseconds a step, with what is done once for the solve shared out among them.
+Jacobian that `torch.func.vmap` makes of it. Rounds alternate between the sides; a time is the least of them. A row has
+the steps of the slowest sample and the microseconds a step, with what is done once for the solve shared out among them.
 """
 
 from __future__ import annotations
