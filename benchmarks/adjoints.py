@@ -52,7 +52,7 @@ main_layers:
   - tanh
 adjoint: {{linear_solver: {{method: {method}, rtol: 1.0e-4, max_steps: 100}}}}
 """
-MODELS = {"dense": (DENSE, 32, 64, 256), "multiscale": (MULTISCALE, 64), "convolution": (CONVOLUTION, 16)}
+MODELS = {"dense": (DENSE, (32, 64, 256)), "multiscale": (MULTISCALE, (64,)), "convolution": (CONVOLUTION, (16,))}
 METHODS = ("gmres", "bicgstab", "neumann", "picard", "anderson", "broyden", "limited_memory_broyden", "lu")
 RADIUS = 0.8  # of the norm of the weights of z
 
@@ -108,7 +108,8 @@ def slow(module: Any) -> None:
     def jacobian(z: Tensor, w: Any) -> Tensor:
         pull = torch.func.vjp(lambda z: module.f(z, w), z)[1]
         rows = torch.eye(z.shape[1]).expand(len(z), -1, -1)
-        return torch.func.vmap(lambda u: pull(u)[0], in_dims=1, out_dims=1)(rows)
+        made: Tensor = torch.func.vmap(lambda u: pull(u)[0], in_dims=1, out_dims=1)(rows)
+        return made
 
     module._transposed = transposed
     module.jacobian = jacobian
@@ -139,7 +140,7 @@ def main() -> None:
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, batch {given.batch}")
     print(f"{'model':<18}{'linear solver':<24}{'steps':>6}{'deqc':>10}{'torch.func':>12}{'ratio':>8}")
     with torch.no_grad():
-        for name, (text, *sizes) in MODELS.items():
+        for name, (text, sizes) in MODELS.items():
             for size in sizes:
                 for method in METHODS:
                     if method == "lu" and name == "convolution":
