@@ -578,7 +578,9 @@ def _gmres(product: Map, b: Tensor, goal: Tensor, most: int) -> tuple[Tensor, Te
     norms = [size]
     basis = (b / size.clamp_min(tiny).unsqueeze(1)).unsqueeze(1)  # (B, k + 1, D)
     last = torch.ones_like(basis[:, :, 0])
-    columns, rows, pivots = list[Tensor](), list[Tensor](), list[Tensor]()
+    columns: list[Tensor] = []
+    rows: list[Tensor] = []
+    pivots: list[Tensor] = []
     for k in range(min(most, b.shape[1])):
         v = (basis[:, k] - product(basis[:, k])).unsqueeze(1)
         least = 4 * torch.finfo(b.dtype).eps * torch.linalg.vector_norm(v, dim=2)  # what is below is rounding
