@@ -196,6 +196,19 @@ def test_gradients_are_those_of_lu(name: str) -> None:
     assert torch.equal(record.njvp, record.steps * (2 if name == "bicgstab" else 1))
 
 
+@pytest.mark.parametrize("options", ["max_steps: 5", "max_steps: 24, memory: 3"])
+def test_compiled_gmres_is_one_graph(options: str) -> None:
+    """Forward and backward are traced whole; the slow tests run them by Inductor."""
+    made = memory(f"{{method: gmres, rtol: 1.0e-11, {options}}}")
+    torch.manual_seed(0)
+    model = made.Memory().double()
+    x = torch.randn(3, 5, dtype=torch.float64, requires_grad=True)
+    (want,) = torch.autograd.grad(model(x).square().sum(), x)
+    compiled: Any = torch.compile(model, backend="aot_eager", fullgraph=True)
+    (found,) = torch.autograd.grad(compiled(x).square().sum(), x)
+    torch.testing.assert_close(found, want, rtol=1e-9, atol=1e-11)
+
+
 def test_gradients_by_neumann_are_better_with_more_terms(recwarn: pytest.WarningsRecorder) -> None:
     """And one that ends after its terms is no failure that is warned of."""
     expected, _ = gradients(memory("lu"))
