@@ -17,6 +17,7 @@ from deqc.ops.module import OP as MODULE
 LONGEST = 72  # of an expression inside another
 DEEPEST = 3
 NAMED = 16  # columns before an expression: `return `, or a name and `=`
+ARGUMENT = 5  # columns around an expression that has a line of a call to itself
 LISTED = 3  # parameters side by side, from which a list of their layers is clearer than a list of themselves
 
 
@@ -62,6 +63,22 @@ class Block:
     def known(self, node: Node) -> Code | None:
         """The same, or None for a node that is not part of the block."""
         return self._codes.get(node)
+
+    def where(self, code: Code, condition: str, name: str, other: Code) -> Code:
+        """The expression where the condition holds, else the other; a name costs nothing and stands as it is.
+
+        One that is too long for a line beside its condition gets that name, or one like it, in statements.
+        """
+        if _plain(code):
+            return code
+        text = f"{flat(code)} if {condition} else {flat(other)}"
+        if len(text) + self._indent + ARGUMENT <= WIDTH:
+            return Text(text)
+        name = self._namer.fresh(name)
+        inside = statement(f"{name} = ", code, self._indent + 4)
+        self.lines += [f"{name} = {flat(other)}", f"if {condition}:", *(f"    {line}" for line in inside)]
+        self.texts.append(flat(code))
+        return Text(name)
 
     def returned(self, code: Code) -> tuple[str, ...]:
         """All statements, and `return` of an expression; under a type of its own where a layer's call hides it."""

@@ -38,7 +38,7 @@ from deqc.ops.code import Attribute, Call, Code, Items, Text, call, flat, litera
 from deqc.types import BATCH, FLOAT, Type, named
 
 IN_FUNCTIONS = frozenset(
-    {"z", "u", "w", "m", "at", "f", "F", "torch", "nn", "vjp", "linearize", "pullback", "jacobian"}
+    {"z", "u", "w", "m", "at", "f", "F", "torch", "nn", "vjp", "linearize", "pullback", "jacobian", "needed"}
 )
 IN_METHODS = frozenset(
     {"self", "z", "f", "F", "torch", "nn", "pack", "unpack", "Weights", "Encoded", "Output"}
@@ -226,7 +226,10 @@ class _Planner:
 
         def result(block: Block) -> Code:
             zero = [call("torch.zeros_like", weights[n]) if n.type.differentiable else NONE for n in self.boundary]
-            parts = [z if p is None else block.code(p) for p, z in zip(cotangents, zero, strict=True)]
+            parts = [
+                z if p is None else block.where(block.code(p), f"needed[{k}]", f"g_{self.fields[n]}", NONE)
+                for k, (n, p, z) in enumerate(zip(self.boundary, cotangents, zero, strict=True))
+            ]
             return call("Weights", *parts)
 
         pullback = self._function(roots, result, known, wishes)

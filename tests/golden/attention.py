@@ -139,8 +139,8 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     return _rms_norm_pull(g_total_1 + g_p_1 @ w.main, at.n_total, at.s_total).reshape(-1, 384)
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
-    """(df/dw)^T u."""
+def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,) * 9) -> Weights:
+    """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w)
     g_total_2 = _rms_norm_pull(u.reshape(-1, 12, 32), at.n_total_2, at.s_total_2)
     g_p_2 = (g_total_2 @ w.main_0_residual_1_linear_1_weight) * at.d_p_2
@@ -159,15 +159,15 @@ def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
         -1,
     )
     return Weights(
-        _rms_norm_pull(g_total_1 + g_p_3 @ w.main, at.n_total, at.s_total),
-        g_p_3.reshape(-1, 96).t() @ at.n_total.reshape(-1, 32),
-        g_p_3.sum((0, 1)),
-        g_p_1.reshape(-1, 32).t() @ at.joined.reshape(-1, 32),
-        g_p_1.sum((0, 1)),
-        g_p_2.reshape(-1, 64).t() @ at.n_total_1.reshape(-1, 32),
-        g_p_2.sum((0, 1)),
-        g_total_2.reshape(-1, 32).t() @ at.a.reshape(-1, 64),
-        g_total_2.sum((0, 1)),
+        _rms_norm_pull(g_total_1 + g_p_3 @ w.main, at.n_total, at.s_total) if needed[0] else _EMPTY,
+        g_p_3.reshape(-1, 96).t() @ at.n_total.reshape(-1, 32) if needed[1] else _EMPTY,
+        g_p_3.sum((0, 1)) if needed[2] else _EMPTY,
+        g_p_1.reshape(-1, 32).t() @ at.joined.reshape(-1, 32) if needed[3] else _EMPTY,
+        g_p_1.sum((0, 1)) if needed[4] else _EMPTY,
+        g_p_2.reshape(-1, 64).t() @ at.n_total_1.reshape(-1, 32) if needed[5] else _EMPTY,
+        g_p_2.sum((0, 1)) if needed[6] else _EMPTY,
+        g_total_2.reshape(-1, 32).t() @ at.a.reshape(-1, 64) if needed[7] else _EMPTY,
+        g_total_2.sum((0, 1)) if needed[8] else _EMPTY,
     )
 
 
@@ -796,7 +796,8 @@ class _Implicit(torch.autograd.Function):
         record = ctx.record if ctx.kind == "state" else None
         u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, grads[0], grads[0], *at)
         if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            return None, None, None, *pullback(u, v, Weights(*p))
+            needed = ctx.needs_input_grad[3:]
+            return None, None, None, *pullback(u, v, Weights(*p), needed)
         return None, None, None, *_vjp(lambda *p: _equation(ctx.kind, v, *p), *p)[1](u)
 
 

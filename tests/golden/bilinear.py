@@ -77,15 +77,15 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     return bilinear_first + g_total @ w.linear_weight
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
-    """(df/dw)^T u."""
+def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,) * 4) -> Weights:
+    """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w)
     g_total = 0.5 * u * at.d_a
     return Weights(
-        g_total.t() @ z,
+        g_total.t() @ z if needed[0] else _EMPTY,
         g_total,
-        torch.einsum("...k,kij,...i->...j", g_total, w.bilinear_weight, z),
-        torch.einsum("...k,...i,...j->kij", g_total, z, w.direction),
+        torch.einsum("...k,kij,...i->...j", g_total, w.bilinear_weight, z) if needed[2] else _EMPTY,
+        torch.einsum("...k,...i,...j->kij", g_total, z, w.direction) if needed[3] else _EMPTY,
     )
 
 
@@ -619,7 +619,8 @@ class _Implicit(torch.autograd.Function):
         record = ctx.record if ctx.kind == "state" else None
         u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, grads[0], grads[0], *at)
         if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            return None, None, None, *pullback(u, v, Weights(*p))
+            needed = ctx.needs_input_grad[3:]
+            return None, None, None, *pullback(u, v, Weights(*p), needed)
         return None, None, None, *_vjp(lambda *p: _equation(ctx.kind, v, *p), *p)[1](u)
 
 

@@ -80,16 +80,19 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     return _flat(F.conv_transpose2d(0.25 * g_total, w.conv2d_weight, padding=1))
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
-    """(df/dw)^T u."""
+def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,) * 4) -> Weights:
+    """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w)
     g_normed = _image(u, 16, 16, 16) * at.d_h
     g_total = _group_norm_pull(g_normed * w.group_norm_weight.view(16, 1, 1), at.n_total, at.s_total, 4)
+    g_conv2d_weight = _EMPTY
+    if needed[0]:
+        g_conv2d_weight = torch.nn.grad.conv2d_weight(_image(z, 16, 16, 16), (16, 16, 3, 3), 0.25 * g_total, padding=1)
     return Weights(
-        torch.nn.grad.conv2d_weight(_image(z, 16, 16, 16), (16, 16, 3, 3), 0.25 * g_total, padding=1),
+        g_conv2d_weight,
         g_total,
-        (g_normed * at.n_total).sum((0, 2, 3)),
-        g_normed.sum((0, 2, 3)),
+        (g_normed * at.n_total).sum((0, 2, 3)) if needed[2] else _EMPTY,
+        g_normed.sum((0, 2, 3)) if needed[3] else _EMPTY,
     )
 
 
@@ -690,7 +693,8 @@ class _Implicit(torch.autograd.Function):
         record = ctx.record if ctx.kind == "state" else None
         u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, grads[0], grads[0], *at)
         if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            return None, None, None, *pullback(u, v, Weights(*p))
+            needed = ctx.needs_input_grad[3:]
+            return None, None, None, *pullback(u, v, Weights(*p), needed)
         return None, None, None, *_vjp(lambda *p: _equation(ctx.kind, v, *p), *p)[1](u)
 
 

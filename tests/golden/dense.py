@@ -63,11 +63,11 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     return (u * at.d_h) @ w.weight
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
-    """(df/dw)^T u."""
+def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,) * 2) -> Weights:
+    """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w)
     g_p = u * at.d_h
-    return Weights(g_p.t() @ z, g_p)
+    return Weights(g_p.t() @ z if needed[0] else _EMPTY, g_p)
 
 
 def jacobian(z: Tensor, w: Weights) -> Tensor:
@@ -559,7 +559,8 @@ class _Implicit(torch.autograd.Function):
         record = ctx.record if ctx.kind == "state" else None
         u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, grads[0], grads[0], *at)
         if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            return None, None, None, *pullback(u, v, Weights(*p))
+            needed = ctx.needs_input_grad[3:]
+            return None, None, None, *pullback(u, v, Weights(*p), needed)
         return None, None, None, *_vjp(lambda *p: _equation(ctx.kind, v, *p), *p)[1](u)
 
 

@@ -73,11 +73,14 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     return _flat(g_z)
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
-    """(df/dw)^T u."""
+def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,) * 2) -> Weights:
+    """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w)
     g_total = _image(u, 24, 8, 8) * at.d_h
-    return Weights(torch.nn.grad.conv2d_weight(_image(z, 24, 8, 8), (24, 24, 3, 3), 0.25 * g_total, padding=1), g_total)
+    g_weight = _EMPTY
+    if needed[0]:
+        g_weight = torch.nn.grad.conv2d_weight(_image(z, 24, 8, 8), (24, 24, 3, 3), 0.25 * g_total, padding=1)
+    return Weights(g_weight, g_total)
 
 
 def _image(z: Tensor, channels: int, height: int, width: int) -> Tensor:
@@ -670,7 +673,8 @@ class _Implicit(torch.autograd.Function):
         record = ctx.record if ctx.kind == "state" else None
         u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, grads[0], grads[0], *at)
         if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            return None, None, None, *pullback(u, v, Weights(*p))
+            needed = ctx.needs_input_grad[3:]
+            return None, None, None, *pullback(u, v, Weights(*p), needed)
         return None, None, None, *_vjp(lambda *p: _equation(ctx.kind, v, *p), *p)[1](u)
 
 

@@ -72,12 +72,16 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     return (g_total @ w.weight).reshape(-1, 72)
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
-    """(df/dw)^T u."""
+def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,) * 3) -> Weights:
+    """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w)
     g_p = 0.1 * (u.reshape(-1, 9, 8) * at.d_h)
     g_total = w.adjacency.mT @ g_p
-    return Weights(g_total.reshape(-1, 8).t() @ z.reshape(-1, 9, 8).reshape(-1, 8), g_total, g_p @ at.total.mT)
+    return Weights(
+        g_total.reshape(-1, 8).t() @ z.reshape(-1, 9, 8).reshape(-1, 8) if needed[0] else _EMPTY,
+        g_total,
+        g_p @ at.total.mT if needed[2] else _EMPTY,
+    )
 
 
 # ---- the module ----------------------------------------------------------------------------------
@@ -593,7 +597,8 @@ class _Implicit(torch.autograd.Function):
         record = ctx.record if ctx.kind == "state" else None
         u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, grads[0], grads[0], *at)
         if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            return None, None, None, *pullback(u, v, Weights(*p))
+            needed = ctx.needs_input_grad[3:]
+            return None, None, None, *pullback(u, v, Weights(*p), needed)
         return None, None, None, *_vjp(lambda *p: _equation(ctx.kind, v, *p), *p)[1](u)
 
 

@@ -73,15 +73,15 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     return (2.0 * (at.a * (g_a - (g_a * at.a).sum(-1, keepdim=True)))) @ w.patterns_seen
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
-    """(df/dw)^T u."""
+def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,) * 4) -> Weights:
+    """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w)
     g_p = u * w.pull
     g_a = g_p @ w.patterns_seen_t
     return Weights(
-        (2.0 * (at.a * (g_a - (g_a * at.a).sum(-1, keepdim=True)))).t() @ z,
-        g_p.t() @ at.a,
-        (u * at.p).sum(1, keepdim=True).sum(0),
+        (2.0 * (at.a * (g_a - (g_a * at.a).sum(-1, keepdim=True)))).t() @ z if needed[0] else _EMPTY,
+        g_p.t() @ at.a if needed[1] else _EMPTY,
+        (u * at.p).sum(1, keepdim=True).sum(0) if needed[2] else _EMPTY,
         u,
     )
 
@@ -542,7 +542,8 @@ class _Implicit(torch.autograd.Function):
         record = ctx.record if ctx.kind == "state" else None
         u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, grads[0], grads[0], *at)
         if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            return None, None, None, *pullback(u, v, Weights(*p))
+            needed = ctx.needs_input_grad[3:]
+            return None, None, None, *pullback(u, v, Weights(*p), needed)
         return None, None, None, *_vjp(lambda *p: _equation(ctx.kind, v, *p), *p)[1](u)
 
 

@@ -85,8 +85,8 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     return torch.cat([g_z0, g_p @ w.main_1_linear_weight], -1)
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
-    """(df/dw)^T u."""
+def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,) * 8) -> Weights:
+    """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w)
     g_y1 = u[..., 6:10]
     g_y0 = u[..., 0:6]
@@ -94,14 +94,14 @@ def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
     g_p_1 = torch.cat([g_y0, 0.5 * g_y1], -1)
     g_p_2 = (g_p_1 @ w.mapping) * at.d_h1
     return Weights(
-        g_p.t() @ z[..., 0:6],
+        g_p.t() @ z[..., 0:6] if needed[0] else _EMPTY,
         g_p,
-        g_p_2.t() @ z[..., 6:10],
-        g_p_2.sum(0),
-        g_p_1.t() @ at.h1,
-        g_p_1.sum(0),
-        g_y1.t() @ at.h0,
-        g_y1.sum(0),
+        g_p_2.t() @ z[..., 6:10] if needed[2] else _EMPTY,
+        g_p_2.sum(0) if needed[3] else _EMPTY,
+        g_p_1.t() @ at.h1 if needed[4] else _EMPTY,
+        g_p_1.sum(0) if needed[5] else _EMPTY,
+        g_y1.t() @ at.h0 if needed[6] else _EMPTY,
+        g_y1.sum(0) if needed[7] else _EMPTY,
     )
 
 
@@ -686,7 +686,8 @@ class _Implicit(torch.autograd.Function):
         record = ctx.record if ctx.kind == "state" else None
         u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, grads[0], grads[0], *at)
         if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            return None, None, None, *pullback(u, v, Weights(*p))
+            needed = ctx.needs_input_grad[3:]
+            return None, None, None, *pullback(u, v, Weights(*p), needed)
         return None, None, None, *_vjp(lambda *p: _equation(ctx.kind, v, *p), *p)[1](u)
 
 

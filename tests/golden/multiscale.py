@@ -82,13 +82,19 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     return (g_h * at.d_a) @ w.main
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
-    """(df/dw)^T u."""
+def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,) * 5) -> Weights:
+    """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w)
     g_p = torch.cat([u, u, u], -1) * at.d_a_1
     g_h = u + g_p @ w.mapping
     g_p_1 = g_h * at.d_a
-    return Weights(g_p_1.t() @ z, g_p_1.sum(0), g_h, g_p.t() @ at.h, g_p.sum(0))
+    return Weights(
+        g_p_1.t() @ z if needed[0] else _EMPTY,
+        g_p_1.sum(0) if needed[1] else _EMPTY,
+        g_h,
+        g_p.t() @ at.h if needed[3] else _EMPTY,
+        g_p.sum(0) if needed[4] else _EMPTY,
+    )
 
 
 def jacobian(z: Tensor, w: Weights) -> Tensor:
@@ -710,7 +716,8 @@ class _Implicit(torch.autograd.Function):
         record = ctx.record if ctx.kind == "state" else None
         u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, grads[0], grads[0], *at)
         if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            return None, None, None, *pullback(u, v, Weights(*p))
+            needed = ctx.needs_input_grad[3:]
+            return None, None, None, *pullback(u, v, Weights(*p), needed)
         return None, None, None, *_vjp(lambda *p: _equation(ctx.kind, v, *p), *p)[1](u)
 
 

@@ -136,8 +136,8 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     )
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
-    """(df/dw)^T u."""
+def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,) * 10) -> Weights:
+    """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w)
     g_y1 = _image(u[:, 2048:3072], 16, 8, 8) * at.d_a
     g_c = 0.25 * g_y1
@@ -148,17 +148,27 @@ def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
     g_c_1 = 0.25 * F.avg_pool2d(g_y0, 2, divisor_override=1)
     g_normed_1 = (g_y1 + F.conv_transpose2d(g_c_1, w.mapping_1_0_conv2d_weight)) * at.d_h1
     g_total_1 = _group_norm_pull(g_normed_1 * w.main_1_group_norm_weight.view(16, 1, 1), at.n_total_1, at.s_total_1, 4)
+    g_main_0_conv2d_weight = _EMPTY
+    if needed[0]:
+        g_main_0_conv2d_weight = torch.nn.grad.conv2d_weight(
+            _image(z[:, 0:2048], 8, 16, 16), (8, 8, 3, 3), 0.25 * g_total, padding=1
+        )
+    g_main_1_conv2d_weight = _EMPTY
+    if needed[4]:
+        g_main_1_conv2d_weight = torch.nn.grad.conv2d_weight(
+            _image(z[:, 2048:3072], 16, 8, 8), (16, 16, 3, 3), 0.25 * g_total_1, padding=1
+        )
     return Weights(
-        torch.nn.grad.conv2d_weight(_image(z[:, 0:2048], 8, 16, 16), (8, 8, 3, 3), 0.25 * g_total, padding=1),
+        g_main_0_conv2d_weight,
         g_total,
-        (g_normed * at.n_total).sum((0, 2, 3)),
-        g_normed.sum((0, 2, 3)),
-        torch.nn.grad.conv2d_weight(_image(z[:, 2048:3072], 16, 8, 8), (16, 16, 3, 3), 0.25 * g_total_1, padding=1),
+        (g_normed * at.n_total).sum((0, 2, 3)) if needed[2] else _EMPTY,
+        g_normed.sum((0, 2, 3)) if needed[3] else _EMPTY,
+        g_main_1_conv2d_weight,
         g_total_1,
-        (g_normed_1 * at.n_total_1).sum((0, 2, 3)),
-        g_normed_1.sum((0, 2, 3)),
-        torch.nn.grad.conv2d_weight(at.h1, (8, 16, 1, 1), g_c_1),
-        torch.nn.grad.conv2d_weight(at.h0, (16, 8, 3, 3), g_c, stride=2, padding=1),
+        (g_normed_1 * at.n_total_1).sum((0, 2, 3)) if needed[6] else _EMPTY,
+        g_normed_1.sum((0, 2, 3)) if needed[7] else _EMPTY,
+        torch.nn.grad.conv2d_weight(at.h1, (8, 16, 1, 1), g_c_1) if needed[8] else _EMPTY,
+        torch.nn.grad.conv2d_weight(at.h0, (16, 8, 3, 3), g_c, stride=2, padding=1) if needed[9] else _EMPTY,
     )
 
 
@@ -783,7 +793,8 @@ class _Implicit(torch.autograd.Function):
         record = ctx.record if ctx.kind == "state" else None
         u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, grads[0], grads[0], *at)
         if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            return None, None, None, *pullback(u, v, Weights(*p))
+            needed = ctx.needs_input_grad[3:]
+            return None, None, None, *pullback(u, v, Weights(*p), needed)
         return None, None, None, *_vjp(lambda *p: _equation(ctx.kind, v, *p), *p)[1](u)
 
 

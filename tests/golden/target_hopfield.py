@@ -66,11 +66,14 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     return (8.0 * (at.a * (g_a - (g_a * at.a).sum(-1, keepdim=True)))) @ w.memory
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
-    """(df/dw)^T u."""
+def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,) * 2) -> Weights:
+    """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w)
     g_a = u @ w.memory_t
-    return Weights((8.0 * (at.a * (g_a - (g_a * at.a).sum(-1, keepdim=True)))).t() @ z, u.t() @ at.a)
+    return Weights(
+        (8.0 * (at.a * (g_a - (g_a * at.a).sum(-1, keepdim=True)))).t() @ z if needed[0] else _EMPTY,
+        u.t() @ at.a if needed[1] else _EMPTY,
+    )
 
 
 class _Tensors(nn.Module):
@@ -544,7 +547,8 @@ class _Implicit(torch.autograd.Function):
         record = ctx.record if ctx.kind == "state" else None
         u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, grads[0], grads[0], *at)
         if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            return None, None, None, *pullback(u, v, Weights(*p))
+            needed = ctx.needs_input_grad[3:]
+            return None, None, None, *pullback(u, v, Weights(*p), needed)
         return None, None, None, *_vjp(lambda *p: _equation(ctx.kind, v, *p), *p)[1](u)
 
 

@@ -79,12 +79,12 @@ def vjp(u: Tensor, at: Linearization, w: Weights, m: Operators) -> Tensor:
     return g_z.reshape(-1, 16 * N)
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights, m: Operators) -> Weights:
-    """(df/dw)^T u."""
+def pullback(u: Tensor, z: Tensor, w: Weights, m: Operators, needed: tuple[bool, ...] = (True,) * 2) -> Weights:
+    """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w, m)
     N = w.inject.shape[1]
     g_total = _sparse_product(m.adjacency, u.reshape(-1, N, 16) * at.d_h, turn=True)
-    return Weights(g_total.reshape(-1, 16).t() @ z.reshape(-1, N, 16).reshape(-1, 16), g_total)
+    return Weights(g_total.reshape(-1, 16).t() @ z.reshape(-1, N, 16).reshape(-1, 16) if needed[0] else _EMPTY, g_total)
 
 
 class _SparseProduct(torch.autograd.Function):
@@ -680,7 +680,8 @@ class _Implicit(torch.autograd.Function):
         record = ctx.record if ctx.kind == "state" else None
         u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, ctx.m, grads[0], grads[0], *at)
         if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            return None, None, None, None, *pullback(u, v, Weights(*p), ctx.m)
+            needed = ctx.needs_input_grad[4:]
+            return None, None, None, None, *pullback(u, v, Weights(*p), ctx.m, needed)
         return None, None, None, None, *_vjp(lambda *p: _equation(ctx.kind, ctx.m, v, *p), *p)[1](u)
 
 

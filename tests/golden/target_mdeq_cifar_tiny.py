@@ -290,8 +290,8 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     return torch.cat([_flat(g_total + g_1), _flat(g_total_1 + g_3)], -1)
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
-    """(df/dw)^T u."""
+def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,) * 27) -> Weights:
+    """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w)
     g_c_7 = _group_norm_pull(_image(u[:, 24576:30720], 24, 16, 16), at.n_c_7, at.s_c_7, 4)
     g_y1 = F.conv_transpose2d(g_c_7, w.weight_5) * at.d_a_5
@@ -317,44 +317,50 @@ def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
     g_c_3 = g_product * w.mask_1
     g_normed_2 = F.conv_transpose2d(g_c_3, w.weight_3, padding=1) * at.d_a_2
     product_3 = g_normed_2 * w.main_1_residual_block_residual_group_norm_weight.view(120, 1, 1)
-    return Weights(
-        torch.nn.grad.conv2d_weight(
+    g_weight = _EMPTY
+    if needed[0]:
+        g_weight = torch.nn.grad.conv2d_weight(
             _image(z[:, 0:24576], 24, 32, 32),
             (120, 24, 3, 3),
             _group_norm_pull(product_1, at.n_c, at.s_c, 8),
             padding=1,
-        ),
-        (g_normed * at.n_c).sum((0, 2, 3)),
-        g_normed.sum((0, 2, 3)),
-        torch.nn.grad.conv2d_weight(at.a, (24, 120, 3, 3), g_c_1, padding=1),
-        (g_total_1 * at.c_1).sum((2, 3), keepdim=True),
-        g_total_1,
-        (g_total * at.n_total).sum((0, 2, 3)),
-        g_total.sum((0, 2, 3)),
-        (g_h0 * at.n_a_1).sum((0, 2, 3)),
-        g_h0.sum((0, 2, 3)),
-        torch.nn.grad.conv2d_weight(
+        )
+    g_weight_2 = _EMPTY
+    if needed[10]:
+        g_weight_2 = torch.nn.grad.conv2d_weight(
             _image(z[:, 24576:30720], 24, 16, 16),
             (120, 24, 3, 3),
             _group_norm_pull(product_3, at.n_c_2, at.s_c_2, 8),
             padding=1,
-        ),
-        (g_normed_2 * at.n_c_2).sum((0, 2, 3)),
-        g_normed_2.sum((0, 2, 3)),
-        torch.nn.grad.conv2d_weight(at.a_2, (24, 120, 3, 3), g_c_3, padding=1),
-        (g_product * at.c_3).sum((2, 3), keepdim=True),
-        (g_total_2 * at.n_product).sum((0, 2, 3)),
-        g_total_2.sum((0, 2, 3)),
-        (g_h1 * at.n_a_3).sum((0, 2, 3)),
-        g_h1.sum((0, 2, 3)),
-        torch.nn.grad.conv2d_weight(at.h1, (24, 24, 1, 1), g_c_4),
-        (g_normed_4 * at.n_c_4).sum((0, 2, 3)),
-        g_normed_4.sum((0, 2, 3)),
-        torch.nn.grad.conv2d_weight(at.a_4, (24, 24, 1, 1), g_c_5),
-        torch.nn.grad.conv2d_weight(at.h0, (24, 24, 3, 3), g_c_6, stride=2, padding=1),
-        (g_y1 * at.n_c_6).sum((0, 2, 3)),
-        g_y1.sum((0, 2, 3)),
-        torch.nn.grad.conv2d_weight(at.a_5, (24, 24, 1, 1), g_c_7),
+        )
+    return Weights(
+        g_weight,
+        (g_normed * at.n_c).sum((0, 2, 3)) if needed[1] else _EMPTY,
+        g_normed.sum((0, 2, 3)) if needed[2] else _EMPTY,
+        torch.nn.grad.conv2d_weight(at.a, (24, 120, 3, 3), g_c_1, padding=1) if needed[3] else _EMPTY,
+        (g_total_1 * at.c_1).sum((2, 3), keepdim=True) if needed[4] else _EMPTY,
+        g_total_1,
+        (g_total * at.n_total).sum((0, 2, 3)) if needed[6] else _EMPTY,
+        g_total.sum((0, 2, 3)) if needed[7] else _EMPTY,
+        (g_h0 * at.n_a_1).sum((0, 2, 3)) if needed[8] else _EMPTY,
+        g_h0.sum((0, 2, 3)) if needed[9] else _EMPTY,
+        g_weight_2,
+        (g_normed_2 * at.n_c_2).sum((0, 2, 3)) if needed[11] else _EMPTY,
+        g_normed_2.sum((0, 2, 3)) if needed[12] else _EMPTY,
+        torch.nn.grad.conv2d_weight(at.a_2, (24, 120, 3, 3), g_c_3, padding=1) if needed[13] else _EMPTY,
+        (g_product * at.c_3).sum((2, 3), keepdim=True) if needed[14] else _EMPTY,
+        (g_total_2 * at.n_product).sum((0, 2, 3)) if needed[15] else _EMPTY,
+        g_total_2.sum((0, 2, 3)) if needed[16] else _EMPTY,
+        (g_h1 * at.n_a_3).sum((0, 2, 3)) if needed[17] else _EMPTY,
+        g_h1.sum((0, 2, 3)) if needed[18] else _EMPTY,
+        torch.nn.grad.conv2d_weight(at.h1, (24, 24, 1, 1), g_c_4) if needed[19] else _EMPTY,
+        (g_normed_4 * at.n_c_4).sum((0, 2, 3)) if needed[20] else _EMPTY,
+        g_normed_4.sum((0, 2, 3)) if needed[21] else _EMPTY,
+        torch.nn.grad.conv2d_weight(at.a_4, (24, 24, 1, 1), g_c_5) if needed[22] else _EMPTY,
+        torch.nn.grad.conv2d_weight(at.h0, (24, 24, 3, 3), g_c_6, stride=2, padding=1) if needed[23] else _EMPTY,
+        (g_y1 * at.n_c_6).sum((0, 2, 3)) if needed[24] else _EMPTY,
+        g_y1.sum((0, 2, 3)) if needed[25] else _EMPTY,
+        torch.nn.grad.conv2d_weight(at.a_5, (24, 24, 1, 1), g_c_7) if needed[26] else _EMPTY,
     )
 
 
@@ -1118,7 +1124,8 @@ class _Implicit(torch.autograd.Function):
         record = ctx.record if ctx.kind == "state" else None
         u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, grads[0], grads[0], *at)
         if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            return None, None, None, *pullback(u, v, Weights(*p))
+            needed = ctx.needs_input_grad[3:]
+            return None, None, None, *pullback(u, v, Weights(*p), needed)
         return None, None, None, *_vjp(lambda *p: _equation(ctx.kind, v, *p), *p)[1](u)
 
 

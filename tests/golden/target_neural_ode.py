@@ -103,12 +103,17 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     return (g_h * at.d_h) @ w.main
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
-    """(df/dw)^T u."""
+def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,) * 4) -> Weights:
+    """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w)
     g_p = torch.cat([u, u, u], -1) * at.d_a
     g_p_1 = (u + g_p @ w.mapping) * at.d_h
-    return Weights(g_p_1.t() @ z, g_p_1, g_p.t() @ at.h, g_p.sum(0))
+    return Weights(
+        g_p_1.t() @ z if needed[0] else _EMPTY,
+        g_p_1,
+        g_p.t() @ at.h if needed[2] else _EMPTY,
+        g_p.sum(0) if needed[3] else _EMPTY,
+    )
 
 
 def _rows(blocks: list[Tensor], tops: tuple[int, ...], lefts: tuple[int, ...], height: int, width: int) -> Tensor:
@@ -735,7 +740,8 @@ class _Way(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         z0, *w = ctx.saved_tensors
         with torch.no_grad():
-            found, solved = _back(grads[0], ctx.way, Weights(*(t.detach() for t in w)))
+            c = Weights(*(t.detach() for t in w))
+            found, solved = _back(grads[0], ctx.way, c, ctx.needs_input_grad[4:])
         _file(ctx.record, solved)
         found = [g if g is None else cast(Tensor, cast(Any, _Once).apply(g, of)) for g, of in zip(found, [z0, *w])]
         return None, None, None, *found
@@ -773,16 +779,16 @@ class _Once(torch.autograd.Function):
         raise RuntimeError("the adjoint gauss has no forward mode: discrete has")
 
 
-def _back(g: Tensor, way: Any, w: Weights) -> tuple[list[Tensor | None], Record]:
+def _back(g: Tensor, way: Any, w: Weights, needed: tuple[bool, ...]) -> tuple[list[Tensor | None], Record]:
     """The derivatives with respect to z0 and w from that with respect to what was followed, and the record."""
     pulled: list[Tensor | None] = [None] * len(w)
     along = way.along()
-    u, solved = _leg(g, along, START, STOP, pulled, w)
+    u, solved = _leg(g, along, START, STOP, pulled, w, needed)
     return [u, *pulled], solved
 
 
 def _leg(
-    g: Tensor, way: Any, start: float, stop: float, pulled: list[Tensor | None], w: Weights
+    g: Tensor, way: Any, start: float, stop: float, pulled: list[Tensor | None], w: Weights, needed: tuple[bool, ...]
 ) -> tuple[Tensor, Record]:
     """lambda at `start` from that at `stop`; adds the derivatives of the weights in between.
 
@@ -805,7 +811,7 @@ def _leg(
             y_node = _cubic(node, before, after)
             u = (weight * h).unsqueeze(1) * size * y_node[:, :d]
             z = way(stop - before[0] - node * h)
-            for k, (total, one) in enumerate(zip(pulled, pullback(u, z, w))):
+            for k, (total, one) in enumerate(zip(pulled, pullback(u, z, w, needed))):
                 pulled[k] = one if total is None or one is None else total + one
     record.njvp, record.nfe = record.nfe, torch.zeros_like(record.nfe)
     return size * y[:, :d], record

@@ -188,8 +188,8 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     return (g_total_2 + (g_qkv @ w.weight)[:, M : L + M]).reshape(-1, 512 * L)
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
-    """(df/dw)^T u."""
+def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,) * 15) -> Weights:
+    """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w)
     L = w.mask.shape[1]
     M = w.memory.shape[1]
@@ -216,21 +216,21 @@ def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
         -1,
     )
     return Weights(
-        (g_qkv @ w.weight)[:, :M],
-        g_qkv.reshape(-1, 1536).t() @ at.joined.reshape(-1, 512),
+        (g_qkv @ w.weight)[:, :M] if needed[0] else _EMPTY,
+        g_qkv.reshape(-1, 1536).t() @ at.joined.reshape(-1, 512) if needed[1] else _EMPTY,
         g_qkv,
-        g_total_4.sum(2, keepdim=True).sum(0),
-        g_total_1.sum(2, keepdim=True).sum(0),
-        (g_p_4.mT @ at.total_1).sum(0),
-        g_p.reshape(-1, 512).t() @ at.joined_1.reshape(-1, 512),
-        g_p.sum((0, 1)),
-        (g_total_2 * at.p).sum(2, keepdim=True),
-        g_p_1.reshape(-1, 2048).t() @ at.n_total_2.reshape(-1, 512),
-        g_p_1.sum((0, 1)),
-        (g_product * at.a).sum(2, keepdim=True),
-        g_p_2.reshape(-1, 512).t() @ at.product.reshape(-1, 2048),
-        g_p_2.sum((0, 1)),
-        (g_total_3 * at.p_2).sum(2, keepdim=True),
+        g_total_4.sum(2, keepdim=True).sum(0) if needed[3] else _EMPTY,
+        g_total_1.sum(2, keepdim=True).sum(0) if needed[4] else _EMPTY,
+        (g_p_4.mT @ at.total_1).sum(0) if needed[5] else _EMPTY,
+        g_p.reshape(-1, 512).t() @ at.joined_1.reshape(-1, 512) if needed[6] else _EMPTY,
+        g_p.sum((0, 1)) if needed[7] else _EMPTY,
+        (g_total_2 * at.p).sum(2, keepdim=True) if needed[8] else _EMPTY,
+        g_p_1.reshape(-1, 2048).t() @ at.n_total_2.reshape(-1, 512) if needed[9] else _EMPTY,
+        g_p_1.sum((0, 1)) if needed[10] else _EMPTY,
+        (g_product * at.a).sum(2, keepdim=True) if needed[11] else _EMPTY,
+        g_p_2.reshape(-1, 512).t() @ at.product.reshape(-1, 2048) if needed[12] else _EMPTY,
+        g_p_2.sum((0, 1)) if needed[13] else _EMPTY,
+        (g_total_3 * at.p_2).sum(2, keepdim=True) if needed[14] else _EMPTY,
     )
 
 
@@ -1006,7 +1006,8 @@ class _Implicit(torch.autograd.Function):
         record = ctx.record if ctx.kind == "state" else None
         u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, grads[0], grads[0], *at)
         if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            return None, None, None, *pullback(u, v, Weights(*p))
+            needed = ctx.needs_input_grad[3:]
+            return None, None, None, *pullback(u, v, Weights(*p), needed)
         return None, None, None, *_vjp(lambda *p: _equation(ctx.kind, v, *p), *p)[1](u)
 
 

@@ -101,8 +101,8 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     )
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
-    """(df/dw)^T u."""
+def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,) * 8) -> Weights:
+    """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w)
     g_y1 = 0.5 * u[:, 192:336].reshape(-1, 12, 12) * at.d_a
     g = F.conv_transpose1d(g_y1, w.mapping_0_1_conv1d_weight, stride=2, padding=1, output_padding=1)
@@ -111,15 +111,23 @@ def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
     g_view = g_y0.reshape(g_y0.shape[0], 8, 12, 2).permute(0, 1, 3, 2)
     g_c_2 = g_view.reshape(g_view.shape[0], 16, 12)
     g_h1 = g_y1 + F.conv_transpose1d(g_c_2, w.mapping_1_0_conv1d_weight)
+    g_main_0_conv1d_weight = _EMPTY
+    if needed[0]:
+        g_main_0_conv1d_weight = torch.nn.grad.conv1d_weight(z[:, 0:192].reshape(-1, 8, 24), (8, 8, 3), g_h0, padding=1)
+    g_main_1_conv1d_weight = _EMPTY
+    if needed[2]:
+        g_main_1_conv1d_weight = torch.nn.grad.conv1d_weight(
+            z[:, 192:336].reshape(-1, 12, 12), (12, 6, 3), g_h1, padding=1, groups=2
+        )
     return Weights(
-        torch.nn.grad.conv1d_weight(z[:, 0:192].reshape(-1, 8, 24), (8, 8, 3), g_h0, padding=1),
+        g_main_0_conv1d_weight,
         g_h0,
-        torch.nn.grad.conv1d_weight(z[:, 192:336].reshape(-1, 12, 12), (12, 6, 3), g_h1, padding=1, groups=2),
-        g_h1.sum((0, 2)),
-        torch.nn.grad.conv1d_weight(at.h1, (16, 12, 1), g_c_2),
-        g_c_2.sum((0, 2)),
-        torch.nn.grad.conv1d_weight(at.h0, (12, 8, 3), g_y1, stride=2, padding=1),
-        g_y1.sum((0, 2)),
+        g_main_1_conv1d_weight,
+        g_h1.sum((0, 2)) if needed[3] else _EMPTY,
+        torch.nn.grad.conv1d_weight(at.h1, (16, 12, 1), g_c_2) if needed[4] else _EMPTY,
+        g_c_2.sum((0, 2)) if needed[5] else _EMPTY,
+        torch.nn.grad.conv1d_weight(at.h0, (12, 8, 3), g_y1, stride=2, padding=1) if needed[6] else _EMPTY,
+        g_y1.sum((0, 2)) if needed[7] else _EMPTY,
     )
 
 
@@ -646,7 +654,8 @@ class _Implicit(torch.autograd.Function):
         record = ctx.record if ctx.kind == "state" else None
         u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, grads[0], grads[0], *at)
         if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            return None, None, None, *pullback(u, v, Weights(*p))
+            needed = ctx.needs_input_grad[3:]
+            return None, None, None, *pullback(u, v, Weights(*p), needed)
         return None, None, None, *_vjp(lambda *p: _equation(ctx.kind, v, *p), *p)[1](u)
 
 

@@ -170,8 +170,8 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     return (g_total_2 + g_state).reshape(-1, 48)
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
-    """(df/dw)^T u."""
+def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,) * 15) -> Weights:
+    """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w)
     g_total_3 = _rms_norm_pull(u.reshape(-1, 6, 8), at.n_total_3, at.s_total_3)
     g_p_4 = 0.5 * g_total_3
@@ -192,21 +192,21 @@ def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
     a = F.pad(g_p_1_1 @ w.main_0_residual_relative_attention_query_linear_weight, (0, 0, 2, 0))
     g_joined = _rms_norm_pull(g_p_1 @ w.main + a, at.n_joined, at.s_joined)
     return Weights(
-        g_total_3 + g_joined[:, 2:8],
-        g_joined[:, :2],
-        g_p_1_1.reshape(-1, 8).t() @ at.part.reshape(-1, 8),
-        g_p_1_1.sum((0, 1)),
-        g_total_4.sum(2, keepdim=True).sum(0),
-        g_p_1.reshape(-1, 16).t() @ at.n_joined.reshape(-1, 8),
-        g_p_1.sum((0, 1)),
-        g_total_1.sum(2, keepdim=True).sum(0),
-        (g_p_2.mT @ at.total_1).sum(0),
-        g_total_2.reshape(-1, 8).t() @ at.joined_1.reshape(-1, 8),
-        g_total_2.sum((0, 1)),
-        g_p_3.reshape(-1, 16).t() @ at.scaled_1.reshape(-1, 8),
-        g_p_3.sum((0, 1)),
-        g_p_4.reshape(-1, 8).t() @ at.a.reshape(-1, 16),
-        g_p_4.sum((0, 1)),
+        g_total_3 + g_joined[:, 2:8] if needed[0] else _EMPTY,
+        g_joined[:, :2] if needed[1] else _EMPTY,
+        g_p_1_1.reshape(-1, 8).t() @ at.part.reshape(-1, 8) if needed[2] else _EMPTY,
+        g_p_1_1.sum((0, 1)) if needed[3] else _EMPTY,
+        g_total_4.sum(2, keepdim=True).sum(0) if needed[4] else _EMPTY,
+        g_p_1.reshape(-1, 16).t() @ at.n_joined.reshape(-1, 8) if needed[5] else _EMPTY,
+        g_p_1.sum((0, 1)) if needed[6] else _EMPTY,
+        g_total_1.sum(2, keepdim=True).sum(0) if needed[7] else _EMPTY,
+        (g_p_2.mT @ at.total_1).sum(0) if needed[8] else _EMPTY,
+        g_total_2.reshape(-1, 8).t() @ at.joined_1.reshape(-1, 8) if needed[9] else _EMPTY,
+        g_total_2.sum((0, 1)) if needed[10] else _EMPTY,
+        g_p_3.reshape(-1, 16).t() @ at.scaled_1.reshape(-1, 8) if needed[11] else _EMPTY,
+        g_p_3.sum((0, 1)) if needed[12] else _EMPTY,
+        g_p_4.reshape(-1, 8).t() @ at.a.reshape(-1, 16) if needed[13] else _EMPTY,
+        g_p_4.sum((0, 1)) if needed[14] else _EMPTY,
     )
 
 
@@ -872,7 +872,8 @@ class _Implicit(torch.autograd.Function):
         record = ctx.record if ctx.kind == "state" else None
         u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, grads[0], grads[0], *at)
         if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            return None, None, None, *pullback(u, v, Weights(*p))
+            needed = ctx.needs_input_grad[3:]
+            return None, None, None, *pullback(u, v, Weights(*p), needed)
         return None, None, None, *_vjp(lambda *p: _equation(ctx.kind, v, *p), *p)[1](u)
 
 

@@ -75,16 +75,16 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     return _flat(g_z)
 
 
-def pullback(u: Tensor, z: Tensor, w: Weights) -> Weights:
-    """(df/dw)^T u."""
+def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,) * 4) -> Weights:
+    """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w)
     g_h = _image(u, 4, 6, 6)
     g_total = F.conv_transpose2d(g_h, w.weight_1) * at.d_a
     return Weights(
-        torch.nn.grad.conv2d_weight(_image(z, 4, 6, 6), (4, 4, 3, 3), g_total, padding=1),
+        torch.nn.grad.conv2d_weight(_image(z, 4, 6, 6), (4, 4, 3, 3), g_total, padding=1) if needed[0] else _EMPTY,
         g_total,
-        torch.nn.grad.conv2d_weight(at.a, (4, 4, 1, 1), g_h),
-        g_h.sum((0, 2, 3)),
+        torch.nn.grad.conv2d_weight(at.a, (4, 4, 1, 1), g_h) if needed[2] else _EMPTY,
+        g_h.sum((0, 2, 3)) if needed[3] else _EMPTY,
     )
 
 
@@ -690,7 +690,8 @@ class _Implicit(torch.autograd.Function):
         record = ctx.record if ctx.kind == "state" else None
         u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, grads[0], grads[0], *at)
         if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            return None, None, None, *pullback(u, v, Weights(*p))
+            needed = ctx.needs_input_grad[3:]
+            return None, None, None, *pullback(u, v, Weights(*p), needed)
         return None, None, None, *_vjp(lambda *p: _equation(ctx.kind, v, *p), *p)[1](u)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from tests.solvers.small import inputs, model_of, module_of, text_of
 
@@ -93,3 +94,54 @@ def test_forward_mode_is_asked_for_under_no_grad_too(name: str) -> None:
             dual = model(torch.autograd.forward_ad.make_dual(x, x))
             found = tuple(torch.autograd.forward_ad.unpack_dual(z).tangent for z in dual)
     torch.testing.assert_close(found, expected, rtol=1e-14, atol=1e-14)
+
+
+def flops_of_backward(model: Any, x: Tensor) -> tuple[int, dict[str, Tensor]]:
+    """Of products of matrices in the backward pass, and the gradients by name."""
+    model.zero_grad()
+    z = model(x)
+    with FlopCounterMode(display=False) as counter:
+        z.square().sum().backward()
+    gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    return counter.get_total_flops(), {**gradients, **({"x": x.grad} if x.grad is not None else {})}
+
+
+BATCH, SIZE = 4, 3
+PRODUCT = 2 * BATCH * SIZE * SIZE  # u^T z, the gradient of a weight that multiplies the state
+FROZEN: dict[str, tuple[str, int]] = {
+    "implicit": ("deq", 1),
+    "gauss": ("neural_ode", 24),
+    "backsolve": ("neural_ode", 24),
+}
+
+
+@pytest.mark.parametrize("adjoint", FROZEN)
+def test_a_frozen_weight_costs_nothing(adjoint: str) -> None:
+    """Its product is not taken, neither once nor at each of the three nodes of eight steps; others are as they were."""
+    kind, times = FROZEN[adjoint]
+    model = model_of(text_of(STEPS if kind == "neural_ode" else "picard", adjoint, kind=kind))
+    whole, expected = flops_of_backward(model, inputs(BATCH))
+    weight = model.main_layers["0"]["sum"]["0"]["linear"].weight.requires_grad_(False)
+    less, found = flops_of_backward(model, inputs(BATCH))
+    assert whole - less == times * PRODUCT
+    assert set(expected) - set(found) == {"main_layers.0.sum.0.linear.weight"}
+    assert all(torch.equal(found[name], expected[name]) for name in found)
+    assert weight.grad is None
+
+
+MATRIX = f"deqc: 1\nname: M\ninput: {{x: [{SIZE}], a: {{shape: [{SIZE}, {SIZE}], batch: false}}}}\nscale: [{SIZE}]\n"
+MATRIX += "main_layers: [{matmul: {right: $a}}, {sum: [tanh, $x]}, {times: 0.5}]\n"
+
+
+def test_an_input_that_needs_no_gradient_costs_nothing() -> None:
+    model = module_of(MATRIX + "solver: {method: picard, atol: 1.0e-12, max_steps: 100}\n").M().double()
+    x, a = inputs(BATCH).requires_grad_(), 0.5 * inputs(SIZE)
+    found, flops = list[Tensor](), list[int]()
+    for needs in (True, False):
+        z = model(x, a.requires_grad_(needs))
+        with FlopCounterMode(display=False) as counter:
+            found += torch.autograd.grad(z.square().sum(), [x, a] if needs else [x])
+        flops.append(counter.get_total_flops())
+    assert flops[0] - flops[1] == PRODUCT
+    assert torch.equal(found[0], found[2])
+    assert bool(found[1].any())
