@@ -155,6 +155,17 @@ def test_a_singular_matrix_says_so(solver: str) -> None:
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
+def test_a_step_that_is_singular_ends_its_sample_alone(solver: str) -> None:
+    """At z = 1/4 the matrix I - df/dz of z = x + 2 z (1 - z) is zero: that sample stays where it is."""
+    model = made(solver, reusing(), body=STEEP, atol=1e-12, on_failure="ignore")
+    start = torch.tensor([[0.25], [1.0]], dtype=F64).expand(2, 6).contiguous()
+    solution = model.solve(torch.ones(2, 6, dtype=F64), z0=start)
+    assert solution.original.status.tolist() == [2, 0]
+    assert torch.equal(solution.z_star[0], start[0])
+    torch.testing.assert_close(solution.z_star[1], torch.ones(6, dtype=F64), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_a_solve_without_a_step_factorises_at_the_solution(solver: str) -> None:
     x = random(5, 3)
     start = made(solver, EXACT, atol=1e-12)(x).detach()
