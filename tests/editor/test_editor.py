@@ -68,7 +68,7 @@ def test_what_is_wrong_is_marked_at_its_line(editor: Editor, text: str, line: in
 
 
 BODY = f"{HEAD}main_layers: [tanh]\n"
-SHARED = {one.name for one in SOLVER} | {"termination", "eval", "mask"}
+SHARED = {one.name for one in SOLVER} | {"termination", "eval", "mask", "record"}
 
 
 def offered_by(method: Description) -> set[str]:
