@@ -234,12 +234,14 @@ def test_relaxed_steps_come_to_rest(method: str, case: int, atol: float) -> None
 
 @pytest.mark.parametrize("method", CONTROLLED)
 @pytest.mark.parametrize("steady_state", ["relaxed", "seed"])
-def test_a_stiff_sample_changes_no_bit_of_the_others(method: str, steady_state: str) -> None:
+def test_a_stiff_sample_does_not_change_the_others(method: str, steady_state: str) -> None:
+    """By no bit; where gmres solves for the steps by no more than the rounding of the products with its vectors."""
     easy, hard = linear("contractive"), linear("stiff")
     mixed = Linear(torch.cat([hard.a[:1], easy.a[1:]]), torch.cat([hard.b[:1], easy.b[1:]]))
     solve = module(method, steady_state=steady_state, max_steps=200, on_failure="ignore", atol=1e-2).fixed_point
     (z, record), (other_z, other) = (solve(f, torch.zeros_like(f.b)) for f in (easy, mixed))
-    assert torch.equal(z[1:], other_z[1:])
+    rounding = 1e-12 if method in ("implicit_euler", "trbdf2", "rosenbrock23") else 0.0
+    torch.testing.assert_close(z[1:], other_z[1:], rtol=rounding, atol=0)
     assert torch.equal(record.steps[1:], other.steps[1:])
     assert torch.equal(record.nfe[1:], other.nfe[1:])
 
