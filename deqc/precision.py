@@ -23,11 +23,10 @@ def check_precision(solver: Solver, adjoint: Adjoint, program: Program, problems
 
 def _reasons(solver: Solver, adjoint: Adjoint, program: Program) -> Iterator[tuple[str, str]]:
     iteration = SOLVERS[solver.method.name]
-    if isinstance(iteration, Iteration) and iteration.unrounded:
-        message = f"mixed precision does not go with {iteration.name}: {iteration.unrounded}"
-        yield message, "write `method: anderson`, or leave precision out"
-    elif isinstance(iteration, Iteration) and iteration.reads:
+    if isinstance(iteration, Iteration) and not iteration.rounded:
         message = f"mixed precision is for solvers that read f alone, and {iteration.name} reads df/dz"
+        if iteration.unrounded:
+            message = f"mixed precision does not go with {iteration.name}: {iteration.unrounded}"
         yield message, "write `method: anderson`, or leave precision out"
     if solver.record:
         message = "mixed precision does not go with record: its second phase counts the steps anew"

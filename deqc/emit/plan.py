@@ -343,6 +343,11 @@ class Plan:
         return ("left", "right") if self.solver.method == "limited_memory_broyden" else ("inverse",)
 
     @property
+    def learnt_typed(self) -> list[str]:
+        """The same as arguments of a function."""
+        return [f"{name}: Tensor" for name in self.learnt]
+
+    @property
     def compacts(self) -> bool:
         """Whether samples leave the batch.
 
