@@ -74,7 +74,7 @@ def model(made: ModuleType, dtype: torch.dtype = torch.float32) -> Any:
 class Case:
     """One way to solve: a model, the dtype of its inputs, and autocast or not."""
 
-    def __init__(self, made: ModuleType, dtype: torch.dtype, low: torch.dtype | None = None) -> None:
+    def __init__(self, made: Any, dtype: torch.dtype, low: torch.dtype | None = None) -> None:
         self.made, self.dtype, self.low = made, dtype, low
         self.model = model(made, dtype)
 
@@ -92,10 +92,10 @@ class Case:
             seen.append(z.dtype)
             return f(z, w)
 
-        self.made.f = counted  # type: ignore[attr-defined]
+        self.made.f = counted
         with torch.no_grad():
             nfe = self.solve(x).nfe
-        self.made.f = f  # type: ignore[attr-defined]
+        self.made.f = f
         return Counter(seen[:nfe])
 
     def values(self, x: Tensor) -> tuple[Tensor, Tensor]:

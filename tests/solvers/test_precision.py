@@ -44,10 +44,10 @@ def model(source: ModuleType, dtype: torch.dtype = F64) -> Any:
 class Seen:
     """The dtypes in which f of a module is called, in order."""
 
-    def __init__(self, source: ModuleType) -> None:
+    def __init__(self, source: Any) -> None:
         self.dtypes: list[torch.dtype] = []
         self.f = source.f
-        source.f = self  # type: ignore[attr-defined]
+        source.f = self
 
     def __call__(self, z: Tensor, w: Any) -> Tensor:
         self.dtypes.append(z.dtype)

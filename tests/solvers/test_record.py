@@ -62,7 +62,6 @@ def test_of_a_mode_that_returns_the_best_they_are_the_best_so_far(method: str) -
 
 
 def test_of_an_integrator_of_torchdiffeq() -> None:
-    pytest.importorskip("torchdiffeq")
     f = mixed("easy hard solved easy")
     found = states(Row("torchdiffeq.rk4").module(record=NUMBERS, interval=0.5, step_size=0.25), f, f.z0)
     assert bool((found[0][1] != found[-1][1]).any())
@@ -124,7 +123,8 @@ def model_of(made: Any) -> Any:
 
 def inputs(batch: int = 5) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(1)
-    return tuple(torch.randn(batch, n, generator=generator, dtype=F64).requires_grad_() for n in (3, 2))  # type: ignore[return-value]
+    kept, outputs = (torch.randn(batch, n, generator=generator, dtype=F64).requires_grad_() for n in (3, 2))
+    return kept, outputs
 
 
 def loss(solution: Any, index: int) -> Tensor:
