@@ -4,6 +4,7 @@ Both sides are one generated module, in eager mode, with the same weights, state
 `linearize`, `vjp` and `jacobian` give way to what a hand-written adjoint has, the pullback of `torch.func.vjp` and the
 Jacobian that `torch.func.vmap` makes of it. Rounds alternate between the sides; a time is the least of them. A row has
 the steps of the slowest sample and the microseconds a step, with what is done once for the solve shared out among them.
+The rows `one product` are u -> (df/dz)^T u alone, without any solver.
 """
 
 from __future__ import annotations
@@ -54,9 +55,11 @@ adjoint: {{linear_solver: {{method: {method}, rtol: 1.0e-4, max_steps: 100}}}}
 """
 MODELS = {"dense": (DENSE, (32, 64, 256)), "multiscale": (MULTISCALE, (64,)), "convolution": (CONVOLUTION, (16,))}
 METHODS = ("gmres", "bicgstab", "neumann", "picard", "anderson", "broyden", "limited_memory_broyden", "lu")
+PRODUCT = "one product"
 RADIUS = 0.8  # of the norm of the weights of z
 
 Solve = Callable[[], Any]
+PRODUCTS = 200  # in one measurement of a product alone
 
 
 def built(text: str, method: str, size: int, name: str) -> Any:
@@ -76,8 +79,8 @@ def model_of(module: Any) -> Any:
     return model
 
 
-def sides(text: str, method: str, size: int, batch: int) -> dict[str, Solve]:
-    """The adjoint's solve at the equilibrium for one cotangent, with each side's products."""
+def sides(text: str, method: str, size: int, batch: int, of: Callable[..., Solve]) -> dict[str, Solve]:
+    """What `of` makes of the module, of a cotangent, of the equilibrium and of the weights, for each side."""
     found: dict[str, Solve] = {}
     for side in ("deqc", "torch.func"):
         module = built(text, method, size, side.replace(".", "_"))
@@ -89,13 +92,25 @@ def sides(text: str, method: str, size: int, batch: int) -> dict[str, Solve]:
         g = torch.randn(z.shape, generator=generator)
         if side == "torch.func":
             slow(module)
-        found[side] = solve_of(module, g, z, w)
+        found[side] = of(module, g, z, w)
     return found
 
 
 def solve_of(module: Any, g: Tensor, z: Tensor, w: Any) -> Solve:
     """The module's adjoint solve."""
     return lambda: module._linear_solve("adjoint", g, z, *w)
+
+
+def products_of(module: Any, g: Tensor, z: Tensor, w: Any) -> Solve:
+    """PRODUCTS of them at the same z, of which the last is returned."""
+    product = module._transposed(z, w)
+
+    def solve() -> tuple[Tensor, None]:
+        for _ in range(PRODUCTS - 1):
+            product(g)
+        return product(g), None
+
+    return solve
 
 
 def slow(module: Any) -> None:
@@ -116,7 +131,7 @@ def slow(module: Any) -> None:
 
 
 def compared(made: dict[str, Solve], rounds: int) -> tuple[int, dict[str, float]]:
-    """The steps, and the microseconds a step of each side."""
+    """The steps, or products, and the microseconds that each of them takes, by side."""
     solutions = {side: solve() for side, solve in made.items()}
     (ours, record), (theirs, _) = solutions["deqc"], solutions["torch.func"]
     apart = float((ours - theirs).norm() / theirs.norm())
@@ -127,7 +142,7 @@ def compared(made: dict[str, Solve], rounds: int) -> tuple[int, dict[str, float]
             begin = time.perf_counter()
             solve()
             least[side] = min(least[side], time.perf_counter() - begin)
-    steps = int(record.steps.max())
+    steps = PRODUCTS if record is None else int(record.steps.max())
     return steps, {side: 1e6 * seconds / steps for side, seconds in least.items()}
 
 
@@ -142,13 +157,16 @@ def main() -> None:
     with torch.no_grad():
         for name, (text, sizes) in MODELS.items():
             for size in sizes:
-                for method in METHODS:
+                for method in (PRODUCT, *METHODS):
                     if method == "lu" and name == "convolution":
                         continue
-                    steps, times = compared(sides(text, method, size, given.batch), given.rounds)
+                    alone = method == PRODUCT
+                    of = products_of if alone else solve_of
+                    made = sides(text, "gmres" if alone else method, size, given.batch, of)
+                    steps, times = compared(made, given.rounds)
                     ours, theirs = times["deqc"], times["torch.func"]
-                    row = f"{ours:>8.0f}us{theirs:>10.0f}us{theirs / ours:>8.2f}"
-                    print(f"{f'{name} {size}':<18}{method:<24}{steps:>6}{row}", flush=True)
+                    row = f"{'' if alone else steps:>6}{ours:>8.0f}us{theirs:>10.0f}us{theirs / ours:>8.2f}"
+                    print(f"{f'{name} {size}':<18}{method:<24}{row}", flush=True)
 
 
 if __name__ == "__main__":
