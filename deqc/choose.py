@@ -18,6 +18,7 @@ from deqc.spec.model import Adjoint, Method, Solver, Spec
 from deqc.types import named
 
 SMALL = 64  # numbers a state, up to which a dense Jacobian and its factors cost less than iterations
+REUSED = 32  # numbers a state, from which factors that Newton's last step has left cost less than others
 DENSE = 256  # numbers a state, up to which `deqc verify` looks at the dense Jacobian of each sample
 LARGEST_DENSE = 4096  # numbers a state, above which a dense Jacobian a sample is refused
 
@@ -33,8 +34,10 @@ def choose(spec: Spec, program: Program, problems: Problems) -> tuple[Solver, Ad
         solver = replace(solver, method=resolved(solver.method, name, SOLVERS))
     linear = adjoint.linear_solver
     if linear is not None and linear.name == "auto":
-        name = "lu" if small else "gmres"
-        adjoint = replace(adjoint, linear_solver=resolved(linear, name, LINEAR_SOLVERS))
+        chosen = resolved(linear, "lu" if small else "gmres", LINEAR_SOLVERS)
+        if small and program.size >= REUSED and solver.method.name in FACTORISING:
+            chosen = replace(chosen, options={**chosen.options, "factors": "last_step"})
+        adjoint = replace(adjoint, linear_solver=chosen)
     if solver.time is not None:
         solver = with_enough_steps(lasting(solver, solver.time), spec.sections.get("solver"), problems)
     check_mask(solver, program, problems)

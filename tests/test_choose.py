@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deqc.choose import LARGEST_DENSE, SMALL
+from deqc.choose import LARGEST_DENSE, REUSED, SMALL
 from deqc.chosen import adjoint_plan, solver_plan
 from deqc.compiler import Compilation, compile_text
 from deqc.diagnostics import Diagnostic, Severity
@@ -56,6 +56,31 @@ def test_auto_is_chosen_for_each_by_itself() -> None:
     assert chosen(compile_text(spec("[2]", tail="solver: picard\n"), "m.yaml")) == ("picard", "lu")
     tail = "adjoint: {method: implicit, linear_solver: gmres}\n"
     assert chosen(compile_text(spec("[2]", tail=tail), "m.yaml")) == ("newton", "gmres")
+
+
+@pytest.mark.parametrize("linear", ["auto", "{method: auto, rtol: 1.0e-6}"])
+@pytest.mark.parametrize(
+    ("size", "solver", "reuses"),
+    [
+        (REUSED - 1, "newton", False),
+        (REUSED, "newton", True),
+        (REUSED, "auto", True),
+        (SMALL, "halley", True),
+        (SMALL + 1, "newton", False),
+        (SMALL, "picard", False),
+        (SMALL, "trust_region", False),
+    ],
+)
+def test_auto_reuses_the_factors_that_a_solver_leaves(size: int, solver: str, linear: str, reuses: bool) -> None:
+    tail = f"solver: {solver}\nadjoint: {{linear_solver: {linear}}}\n"
+    adjoint = adjoint_plan(compile_text(spec(f"[{size}]", tail=tail), "m.yaml").adjoint)
+    assert adjoint.reuses == reuses
+    assert adjoint.rtol == ("1e-3" if linear == "auto" else "1e-6")
+
+
+def test_lu_that_is_written_factorises_at_the_solution() -> None:
+    tail = "solver: newton\nadjoint: {linear_solver: lu}\n"
+    assert not adjoint_plan(compile_text(spec(f"[{SMALL}]", tail=tail), "m.yaml").adjoint).reuses
 
 
 @pytest.mark.parametrize("method", ["jfb", "phantom", "unroll", "none"])

@@ -11,6 +11,6 @@ AUTO = Description(
 
 AUTO_LINEAR = Description(
     "auto",
-    "Chosen when the spec is compiled: lu for states of at most 64 numbers, else gmres. `deqc explain` shows what it "
-    "became.",
+    "Chosen when the spec is compiled: lu for states of at most 64 numbers, of 32 or more with the factors of the last "
+    "step where the solver is newton or halley; else gmres. `deqc explain` shows what it became.",
 )

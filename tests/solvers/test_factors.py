@@ -98,7 +98,7 @@ def test_what_is_solved(kind: str, family: str, off: float) -> None:
     it: Any = module("newton", adjoint=reusing())
     a = torch.eye(size, dtype=F64) - f.a
     noise = torch.randn(a.shape, generator=torch.Generator().manual_seed(7), dtype=F64)
-    factors, pivots = torch.linalg.lu_factor(a + off * noise)
+    factors, pivots = torch.linalg.lu_factor((a + off * noise).mT)
     turned = type(f)(f.a.mT, f.b) if kind == "adjoint" else f
     matrix = torch.eye(size, dtype=F64) - turned.a
     x, record = it._refined(product(turned), f.b, factors, pivots, kind == "adjoint", lambda: matrix)
@@ -183,7 +183,7 @@ def test_a_sample_whose_factors_are_of_no_use(value: float) -> None:
     f = linear("rotating")
     it: Any = module("newton", adjoint=reusing())
     matrix = torch.eye(6, dtype=F64) - f.a
-    factors, pivots = torch.linalg.lu_factor(matrix)
+    factors, pivots = torch.linalg.lu_factor(matrix.mT)
     broken = factors.clone()
     broken[1] = value
     x, record = it._refined(product(f), f.b, broken, pivots, False, lambda: matrix)
@@ -204,7 +204,7 @@ def test_cotangents_that_are_zero_or_not_finite() -> None:
     b = f.b.clone()
     b[0], b[1] = 0.0, math.nan
     turned = type(f)(torch.eye(6, dtype=F64) - matrix, b)
-    factors, pivots = torch.linalg.lu_factor_ex(matrix)[:2]
+    factors, pivots = torch.linalg.lu_factor_ex(matrix.mT)[:2]
     x, record = it._refined(product(turned), b, factors, pivots, False, lambda: matrix)
     assert torch.equal(x[0], torch.zeros(6, dtype=F64))
     assert record.status.tolist() == [0, 4, 0, 0, 0]

@@ -19,7 +19,7 @@ deqc: 1
 name: M
 input: {x: [7]}
 scale: [5]
-main_layers: [{sum: [{linear: 5}, [$x, {linear: 5}]]}, tanh, {times: 0.9}]
+main_layers: [{sum: [{linear: 5}, [$x, {linear: 5}]]}, tanh, {times: 1.5}]
 """
 GROWING = {"unroll", "discrete"}  # backpropagation through the steps
 OTHER = ("implicit", "none", "gauss", "backsolve", *GROWING)  # of neural ODEs: tests/test_neural_ode.py
