@@ -608,48 +608,53 @@ def _gmres(product: Map, b: Tensor, goal: Tensor, most: int) -> tuple[Tensor, Te
     products of each sample, at most so many.
     """
     tiny = torch.finfo(b.dtype).tiny
-    size = torch.linalg.vector_norm(b, dim=1)
+    size = torch.linalg.vector_norm(b, dim=1).view(-1, 1, 1)
     norms = [size]
-    basis = (b / size.clamp_min(tiny).unsqueeze(1)).unsqueeze(1)  # (B, k + 1, D)
-    last = torch.ones_like(basis[:, :, 0])
+    v = b.unsqueeze(1) / size.clamp_min(tiny)
+    basis = v  # (B, k, D)
+    last = torch.ones_like(size)  # (B, 1, k)
+    lasts: list[Tensor] = []
     columns: list[Tensor] = []
-    rows: list[Tensor] = []
-    pivots: list[Tensor] = []
-    for k in range(min(most, b.shape[1])):
-        v = (basis[:, k] - product(basis[:, k])).unsqueeze(1)
-        least = 4 * torch.finfo(b.dtype).eps * torch.linalg.vector_norm(v, dim=2)  # what is below is rounding
-        along = v @ basis.mT
+    turns: list[tuple[Tensor, ...]] = []
+    for _ in range(min(most, b.shape[1])):
+        v = v - product(v.squeeze(1)).unsqueeze(1)
+        least = 4 * torch.finfo(b.dtype).eps * torch.linalg.vector_norm(v, dim=2, keepdim=True)  # below is rounding
+        across = basis.mT
+        along = torch.bmm(v, across)
         v = torch.baddbmm(v, along, basis, alpha=-1)
-        again = v @ basis.mT
+        again = torch.bmm(v, across)
         v = torch.baddbmm(v, again, basis, alpha=-1)
-        below = torch.linalg.vector_norm(v, dim=2)
-        column = (along + again).squeeze(1)
-        turned = (last * column).sum(1, keepdim=True)
-        pivot = torch.linalg.vector_norm(torch.cat([turned, below], 1), dim=1, keepdim=True)
+        below = torch.linalg.vector_norm(v, dim=2, keepdim=True)
+        column = along + again
+        turned = (last * column).sum(2, keepdim=True)
+        pivot = torch.linalg.vector_norm(torch.cat([turned, below], 2), dim=2, keepdim=True)
         regular = ~(pivot <= least)  # else this vector leads no further: its part of x is zero
         pivot = torch.where(regular, pivot, 1.0)
         c, s = turned / pivot, torch.where(regular, below / pivot, 1.0)
-        columns.append(torch.cat([column, below], 1))
-        rows.append(torch.cat([c * last, s], 1))
-        pivots.append(pivot)
-        last = torch.cat([-s * last, c], 1)
-        norms.append(size * last[:, 0].abs())
-        active = ((norms[-1] > goal) & (below > least).squeeze(1)).view(-1, 1, 1)
+        lasts.append(last)
+        columns.append(column)
+        turns.append((pivot, c, s))
+        last = torch.cat([s * last, -c], 2)
+        norms.append(norms[-1] * s)
+        active = (norms[-1] > goal.view(-1, 1, 1)) & (below > least)
         if not torch.compiler.is_compiling() and not _any(active):
             break
-        basis = torch.cat([basis, v * (active / below.clamp_min(tiny).unsqueeze(2))], 1)
-    count = len(columns)
-    rotation = torch.stack([nn.functional.pad(row, (0, count - k)) for k, row in enumerate(rows, 1)], 1)
-    hessenberg = torch.stack([nn.functional.pad(column, (0, count - k)) for k, column in enumerate(columns, 1)], 2)
-    triangle = (rotation @ hessenberg).triu(1) + torch.diag_embed(torch.cat(pivots, 1))
+        v = v * (active / below.clamp_min(tiny))
+        basis = torch.cat([basis, v], 1)
+    k = torch.arange(len(columns), device=b.device)
+    place = (k * (k + 1) // 2).unsqueeze(1) + k  # of row and column in a lower triangle that is one row
+    lower, upper = (torch.cat(parts, 2).squeeze(1)[:, place].tril() for parts in (lasts, columns))
+    pivot, c, s = (torch.cat(parts, 2).mT for parts in zip(*turns, strict=True))
+    upper = upper.mT
+    triangle = (c * (lower @ upper) + s * upper.roll(-1, 1)).triu(1) + torch.diag_embed(pivot.squeeze(2))
     wide = torch.promote_types(b.dtype, torch.float32)
-    g = (size.unsqueeze(1) * rotation[:, :, 0]).unsqueeze(2)
+    g = size * c * lower[:, :, :1]
     y = torch.linalg.solve_triangular(triangle.to(wide), g.to(wide), upper=True).to(b.dtype)
-    x = (y.mT @ basis[:, :count]).squeeze(1)
-    x = torch.where((size == 0).unsqueeze(1), 0.0, x)  # where J is not finite, too
-    history = torch.stack(norms)
-    steps = (history[:-1] > goal).sum(0)
-    return x, history.gather(0, steps.unsqueeze(0)).squeeze(0), steps
+    x = (y.mT @ basis[:, : len(columns)]).squeeze(1)
+    x = torch.where((size == 0).squeeze(2), 0.0, x)  # where J is not finite, too
+    history = torch.cat(norms, 1).squeeze(2)
+    steps = (history[:, :-1] > goal.unsqueeze(1)).sum(1)
+    return x, history.gather(1, steps.unsqueeze(1)).squeeze(1), steps
 
 
 class _Implicit(torch.autograd.Function):
