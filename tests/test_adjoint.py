@@ -174,9 +174,14 @@ def test_second_derivatives(seed: int) -> None:
     compare_second_derivatives(contraction(seed))
 
 
+TRACED, INDUCED = range(3000, 3012), range(3000, 3004)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3000, 3012))
-def test_compiled_by_torch(seed: int) -> None:
+@pytest.mark.parametrize(
+    ("backend", "seed"), [*(("aot_eager", seed) for seed in TRACED), *(("inductor", seed) for seed in INDUCED)]
+)
+def test_compiled_by_torch(backend: str, seed: int) -> None:
     """The whole model, traced without a break, gives the gradients that it gives in eager mode."""
     case = build(flowing(seed), disabled(seed), scale=0.2, batch=2, seed=seed, tolerances={"MAX_STEPS": 8})
     wanted = (*case.inputs, *case.model.parameters())
@@ -193,9 +198,32 @@ def test_compiled_by_torch(seed: int) -> None:
         warnings.simplefilter("ignore")
         expected = gradients(case.model)
         torch.compiler.reset()
-        found = gradients(torch.compile(case.model, backend="aot_eager", fullgraph=True))
+        found = gradients(torch.compile(case.model, backend=backend, fullgraph=True))
     for mine, theirs in zip(found, expected, strict=True):
         assert close(mine, theirs, DERIVATIVES)
+
+
+@pytest.mark.parametrize(
+    ("solver", "adjoint"),
+    [
+        ("picard", "{linear_solver: picard}"),
+        ("picard", "{linear_solver: anderson}"),
+        ("broyden", "{method: shine, refine: 3}"),
+        ("reversible", "{method: reversible}"),
+    ],
+)
+def test_a_compiled_backward_keeps_what_its_loop_captures(solver: str, adjoint: str) -> None:
+    """Tracing a model turns off, before the backward is compiled, the reuse of buffers that spoils loops."""
+    case = build(
+        "{deqc: 1, name: Looped, input: {x: [2]}, scale: [2], main_layers: [{sum: [{linear: 2}, $x]}, tanh], "
+        f"solver: {solver}, adjoint: {adjoint}}}",
+        scale=0.3,
+        tolerances={"MAX_STEPS": 8},
+    )
+    torch.compiler.reset()
+    with torch._functorch.config.patch(donated_buffer=True):
+        torch.compile(case.model, backend="eager", fullgraph=True)(*case.inputs)
+        assert not torch._functorch.config.donated_buffer
 
 
 @pytest.mark.parametrize("linear_solver", ["gmres", "lu", "picard", "anderson"])
