@@ -31,7 +31,7 @@ STATEMENTS = (
 SUSPENSIONS = (ast.Await, ast.Yield, ast.YieldFrom)
 BUILTINS = frozenset(
     """
-    all any bool classmethod dict enumerate filter float getattr hasattr int isinstance len list map max min
+    all any bool classmethod dict enumerate filter float getattr hasattr int isinstance iter len list map max min
     next object property range reversed set sorted staticmethod str sum super tuple zip
     IndexError RuntimeError ValueError TypeError ArithmeticError NotImplementedError ImportError AssertionError
     """.split()  # noqa: SIM905 - a table of words reads best as one

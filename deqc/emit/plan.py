@@ -72,7 +72,7 @@ class Derivatives:
     members: tuple[Member, ...]  # of Linearization; empty where f is linear in z
     linearize: Lines  # body of linearize(z, w) -> Linearization
     vjp: Lines  # body of vjp(u, at, w): (df/dz)^T u; works on u of shape (B, D), and (B, R, D) where `rows`
-    pullback: Lines  # body of pullback(u, z, w) -> Weights
+    pullback: Lines  # body of pullback(u, z, w, needed) -> Weights
     rows: bool  # whether vjp takes a row axis, so that the Jacobian is vjp of the identity
     jvp: Lines = ()  # body of jvp(u, at, w): (df/dz) u; empty where nothing reads it, or an op has no rule
 

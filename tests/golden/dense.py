@@ -643,13 +643,13 @@ class _Implicit(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         v, factors, pivots, *p = ctx.saved_tensors
         at = (v, *p) if ctx.kind == "state" else p[1:]
+        needed = ctx.needs_input_grad[5:]
         record = ctx.record if ctx.kind == "state" else None
         kind = "tangent" if ctx.kind == "adjoint" else "adjoint"
         u = _attach(kind, record, grads[0], factors, pivots, grads[0], *at)
         if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            needed = ctx.needs_input_grad[5:]
             return None, None, None, None, None, *pullback(u, v, Weights(*p), needed)
-        return None, None, None, None, None, *_vjp(lambda *p: _equation(ctx.kind, v, *p), *p)[1](u)
+        return None, None, None, None, None, *_vjp_of_needed(lambda *p: _equation(ctx.kind, v, *p), needed, *p)[1](u)
 
 
 class _ImplicitForward(_Implicit):
@@ -687,6 +687,21 @@ _keep_captured = cast(Callable[[], None], torch.compiler.assume_constant_result(
 
 def _vjp(function: Callable[..., Any], *primals: Any) -> tuple[Tensor, Callable[..., Any]]:
     return cast("tuple[Tensor, Callable[..., Any]]", torch.func.vjp(function, *primals))
+
+
+def _vjp_of_needed(
+    function: Callable[..., Any], needed: tuple[bool, ...], *primals: Any
+) -> tuple[Tensor, Callable[[Tensor], list[Any]]]:
+    """The value, and what takes its cotangent to those of the primals: None, at no cost, where none is needed."""
+    moving = tuple(p for p, of in zip(primals, needed) if of)
+    value, pull = _vjp(lambda *moving: function(*_placed(moving, needed, primals)), *moving)
+    return value, lambda u: _placed(pull(u), needed, (None,) * len(primals))
+
+
+def _placed(values: tuple[Any, ...], needed: tuple[bool, ...], others: tuple[Any, ...]) -> list[Any]:
+    """The values in the places that are needed, the others in theirs."""
+    rest = iter(values)
+    return [next(rest) if of else other for of, other in zip(needed, others)]
 
 
 def _jvp(function: Callable[..., Any], primals: tuple[Tensor, ...], tangents: tuple[Tensor, ...]) -> Tensor:

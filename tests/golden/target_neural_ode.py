@@ -805,7 +805,7 @@ def _leg(
 
     y = torch.cat([g / size, torch.zeros_like(size)], 1)
     y, record = _follow(image, y, 0.0, stop - start, path)
-    for before, after in zip(path.ends, path.ends[1:]):
+    for before, after in zip(path.ends, path.ends[1:]) if any(needed) else ():
         h = (after[0] - before[0]).to(g.dtype)
         for node, weight in NODES:
             y_node = _cubic(node, before, after)

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from deqc.compiler import compile_text
 from deqc.loading import import_source
@@ -48,9 +48,9 @@ def text_of(solver: object, adjoint: object, scales: str = "single", start: str 
     return body + f"solver: {json.dumps(solver)}\nadjoint: {json.dumps(adjoint)}\n"
 
 
-def model_of(text: str, scale: float = 0.7) -> Any:
-    """Its model, with the same weights at every call, in (-scale, scale) over the root of their width."""
-    model = module_of(text).M().double()
+def model_of(text: str, *modules: nn.Module, scale: float = 0.7) -> Any:
+    """Its model of these modules, the same weights at every call, in (-scale, scale) over the root of their width."""
+    model = module_of(text).M(*modules).double()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -74,7 +74,7 @@ def test_a_linear_equation(name: str) -> None:
 @pytest.mark.parametrize("name", EXACT)
 def test_a_scalar_equation(name: str) -> None:
     """z = tanh(w z + b + v x), s = 1 - z^2: dz/da = s / (1 - w s) for the argument a, and from there the second."""
-    model = model_of(spec(SCALAR, EXACT[name]), 0.5)
+    model = model_of(spec(SCALAR, EXACT[name]), scale=0.5)
     inner, outer = model.main_layers["0"]["sum"]["0"]["linear"], model.main_layers["0"]["sum"]["1"]["linear"]
     x = inputs().requires_grad_()
     z = model(x)
@@ -239,7 +239,7 @@ SINE = "scale: [3]\nmain_layers: [sin, {linear: 3}, {sum: [identity, [$x, {linea
 @pytest.mark.parametrize("name", EVERYWHERE)
 def test_a_curved_equation_that_expands(name: str) -> None:
     """Every derivative at a point where df/dz has a spectral radius above 3: near z = 0, where Newton's method ends."""
-    model, x = model_of(spec(SINE, IMPLICIT[name]), 0.3), inputs(1)
+    model, x = model_of(spec(SINE, IMPLICIT[name]), scale=0.3), inputs(1)
     with torch.no_grad():
         model.main_layers["0"]["linear"].weight.copy_(
             torch.tensor([[3.0, 0.5, -1.0], [0.2, -4.0, 0.3], [0.7, 0.1, 2.0]])
