@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from deqc.diagnostics import Problems, Span
+from deqc.integrated_back import integrated_back
 from deqc.ir.graph import Program
 from deqc.ir.symmetry import is_symmetric
 from deqc.masked import check_mask
@@ -40,6 +41,7 @@ def choose(spec: Spec, program: Program, problems: Problems) -> tuple[Solver, Ad
         adjoint = replace(adjoint, linear_solver=chosen)
     if solver.time is not None:
         solver = with_enough_steps(lasting(solver, solver.time), spec.sections.get("solver"), problems)
+    adjoint = integrated_back(solver, adjoint, spec.sections.get("adjoint"), problems)
     check_mask(solver, program, problems)
     check_precision(solver, adjoint, program, problems)
     iteration = SOLVERS[solver.method.name]
@@ -73,13 +75,13 @@ def _check_differentiable(
         problems.add("E083", place, undone, hint="leave `_best` out of the mode, or use implicit")
     if isinstance(iteration, Integrator) and name in ("gauss", "backsolve"):
         message = f"{name} follows the steps of the solver, and torchdiffeq keeps its own"
-        problems.add("E083", place, message, hint="use discrete, or tsit5 or another solver of deqc's own")
+        problems.add("E083", place, message, hint="use odeint_adjoint, or tsit5 or another solver of deqc's own")
     elif name in ("unroll", "discrete") and isinstance(iteration, Integrator) and not iteration.differentiable:
         problems.add(
             "E083",
             place,
             f"{name} differentiates every step of the solver, and autograd sees none of {iteration.name}",
-            hint=f"use {'implicit' if name == 'unroll' else 'none'}, or another solver",
+            hint=f"use {'implicit' if name == 'unroll' else 'odeint_adjoint'}, or another solver",
         )
 
 

@@ -15,12 +15,14 @@ from deqc.ir.sizes import axes, names
 from deqc.ir.symmetry import is_symmetric
 from deqc.ops import OPS
 from deqc.passes import PIPELINE
-from deqc.solvers import ADJOINTS, INNER_SOLVERS, LINEAR_SOLVERS
+from deqc.solvers import ADJOINTS, INNER_SOLVERS, LINEAR_SOLVERS, SOLVERS
 from deqc.solvers.linear import PROBES
+from deqc.solvers.torchdiffeq import PREFIX
 from deqc.spec.model import Literal, Parameter, Solver
 from deqc.types import named, show
 
 EXACT = frozenset({"implicit", "unroll", "reversible", "discrete"})
+OF_THE_EQUATION = frozenset({"gauss", "backsolve", "odeint_adjoint"})  # of a neural ODE's, not of its steps
 BYTES = 4  # of a float32
 
 
@@ -174,10 +176,16 @@ def _correction(compilation: Compilation) -> str:
 
 
 def exactness(compilation: Compilation) -> str:
-    """What the adjoint gives: exact gradients, approximate ones, or none."""
-    if compilation.adjoint.method.name == "none":
+    """What the adjoint gives: exact gradients, those of the equation, approximate ones, or none."""
+    name = compilation.adjoint.method.name
+    if name == "none":
         return "no gradient passes through the solution"
-    return "exact" if compilation.adjoint.method.name in EXACT and compilation.plan.adjoint.exact else "approximate"
+    if name in OF_THE_EQUATION:
+        given = compilation.adjoint.method.options.get("integrator")
+        back = SOLVERS[compilation.solver.method.name if given is None else f"{PREFIX}{given}"]
+        held = "tolerance" if "step_rtol" in back.defaults else "step_size"
+        return f"exact up to the {held} of the backward integration"
+    return "exact" if name in EXACT and compilation.plan.adjoint.exact else "approximate"
 
 
 def _passes(compilation: Compilation) -> list[str]:

@@ -19,7 +19,7 @@ IMPORTS = {
     "torch.nn.functional": None,
     "torch.nn.grad": None,
     "torch.utils.checkpoint": {"checkpoint"},
-    "torchdiffeq": {"odeint"},
+    "torchdiffeq": {"odeint", "odeint_adjoint"},
     "collections.abc": {"Callable", "Sequence", "Iterator"},
     "dataclasses": {"dataclass", "field", "replace"},
     "typing": {"Any", "ClassVar", "NamedTuple", "TypeAlias", "cast", "Protocol", "Literal"},

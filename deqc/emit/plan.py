@@ -229,7 +229,7 @@ class SolverPlan:
 class AdjointPlan:
     """How derivatives pass through the solution. Every number is a Python literal as text."""
 
-    method: str  # implicit | jfb | phantom | shine | unroll | reversible | none
+    method: str  # of deqc.solvers.ADJOINTS
     options: dict[str, str]  # of the method
     linear_solver: str | None  # for implicit
     rtol: str

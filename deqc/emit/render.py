@@ -247,7 +247,7 @@ def solver_text(solver: SolverPlan) -> str:
 def adjoint_text(adjoint: AdjointPlan) -> str:
     """What `extra_repr` says of the adjoint."""
     if adjoint.linear_solver is None:
-        options = [f"{name} {value}" for name, value in adjoint.options.items() if value != "None"]
+        options = [f"{name} {value}" for name, value in adjoint.options.items() if value not in ("None", "mixed")]
         return ", ".join([adjoint.method, *options])
     goal = f"rtol {adjoint.rtol}, atol {adjoint.atol}"
     limit = "" if adjoint.linear_solver == "lu" else f", at most {adjoint.max_steps} steps"
@@ -405,6 +405,8 @@ def adjoint_solve(adjoint: AdjointPlan) -> str:
 def adjoint_goal(plan: Plan) -> str:
     """The goal of the backward solve as an f-string, for messages."""
     adjoint = plan.adjoint
+    if adjoint.method == "odeint_adjoint":
+        return 'f"t = {START}"'
     if plan.solver.time is not None:
         most = plan.solver.at("max_steps").replace("settings", "TRAINING")
         return f'f"t = {{START}} in {{{most}}} steps"'
@@ -416,6 +418,8 @@ def adjoint_goal(plan: Plan) -> str:
 
 def adjoint_remedy(adjoint: AdjointPlan) -> str:
     """What a user may try when the backward solve does not converge, as a string of the module."""
+    if adjoint.method == "odeint_adjoint":
+        return '"There is no gradient: try more max_num_steps, looser tolerances, or adjoint discrete."'
     if adjoint.method in ("gauss", "backsolve"):
         return '"The gradient is not to be trusted: try more max_steps, or a looser tolerance."'
     if adjoint.method == "reversible":

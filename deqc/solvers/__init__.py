@@ -39,6 +39,7 @@ from deqc.solvers.linear import (
 )
 from deqc.solvers.newton import NEWTON
 from deqc.solvers.newton_krylov import NEWTON_KRYLOV
+from deqc.solvers.odeint_adjoint import ODEINT_ADJOINT
 from deqc.solvers.picard import PICARD
 from deqc.solvers.pseudo_transient import PSEUDO_TRANSIENT
 from deqc.solvers.reversible import REVERSIBLE
@@ -85,7 +86,9 @@ SOLVERS = _table(
     ROSENBROCK23,
     *INTEGRATORS,
 )
-ADJOINTS = _table(IMPLICIT, JFB, PHANTOM, SHINE, UNROLL, REVERSIBLE_ADJOINT, DISCRETE, GAUSS, BACKSOLVE, NONE)
+ADJOINTS = _table(
+    IMPLICIT, JFB, PHANTOM, SHINE, UNROLL, REVERSIBLE_ADJOINT, DISCRETE, GAUSS, BACKSOLVE, ODEINT_ADJOINT, NONE
+)
 LINEAR_SOLVERS = _table(
     AUTO_LINEAR,
     GMRES,

@@ -12,6 +12,7 @@ from deqc.solvers.runge_kutta import STEP_SIZE
 
 PREFIX: Final = "torchdiffeq."
 RELEASE: Final = "0.2.5"  # of PyPI, whose methods these are
+EAGER: Final = "torchdiffeq decides by the values of tensors how it goes on"
 
 _INTERVAL = Field(
     "interval",
@@ -59,6 +60,17 @@ _ALGORITHM = Field(
     default="LSODA",
     choices=("LSODA", "RK45", "RK23", "DOP853", "Radau", "BDF"),
 )
+BACK: Final = tuple(  # of the options, those of an integrator that follows the adjoint equation back
+    replace(one, text=f"{text}: by default the solver's.", default=None, examples=one.examples or one.choices[:2])
+    for one, text in (
+        (_RTOL, "The relative tolerance for the error of a step back"),
+        (_ATOL, "The absolute tolerance for the error of a step back, where lambda is in units of its size at the end"),
+        (_MOST, "The most steps back to a time, that of the start or of saveat, before torchdiffeq gives up"),
+        (_STEP_SIZE, "The step back in time"),
+        (_ORDER, "One more than the largest order of the steps back"),
+        (_ALGORITHM, "The method of scipy.integrate.solve_ivp that goes back"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,11 @@ class Integrator(Flow):
     tighter: float = 10.0  # so many times is the error of a step in time below the solver's tolerance
     differentiable: bool = True  # whether autograd goes through its steps
     unrounded: str = "its steps are torchdiffeq's, to tolerances of their own"
+
+    @property
+    def controlled(self) -> bool:
+        """Whether its steps follow a norm of their error."""
+        return _MOST.name in self.defaults
 
     def settled(self, options: Mapping[str, object], atol: float, rtol: float) -> Mapping[str, object]:
         """The options with the tolerances that are meant where none are written."""
@@ -80,7 +97,7 @@ def _integrator(name: str, summary: str, fields: tuple[Field, ...], note: str = 
         f"{PREFIX}{name}",
         f"torchdiffeq's {name} on z' = f(z) - z: {summary} (Chen 2018).",
         fields,
-        eager="torchdiffeq decides by the values of tensors how it goes on",
+        eager=EAGER,
         title=f"torchdiffeq's {name} on z' = f(z) - z",
         remedy="tsit5 or another method that steps each sample for itself",
         note=note,

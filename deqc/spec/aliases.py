@@ -42,6 +42,9 @@ _NAMES: Final = {
     "samples": "vecs vectors probes nsamples",
     "history": "m window memory mem",
     "ridge": "lam lambda regularization reg",
+    "integrator": "adjointmethod",
+    "step_rtol": "adjointrtol",
+    "step_atol": "adjointatol",
     "damping": "tau beta mixing relaxation lr stepsize",
     # values of settings
     "picard": "fixedpointiter simplefixedpointiter fixedpoint fixedpointiteration naive banach",

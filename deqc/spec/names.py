@@ -67,7 +67,7 @@ CLASS_NAMES: Final = _words(
     ERROR_POWER PAST_POWER DEADBAND NEWTON_GOAL NEWTON_SHRINK
     Settings TRAINING EVALUATION
     Callable ClassVar DeepEquilibriumSolution Map NamedTuple Record Solution Status Test TypeAlias
-    dataclass enum error jacobian jvp linearize math odeint products pullback vjp warnings
+    dataclass enum error jacobian jvp linearize math odeint odeint_adjoint products pullback vjp warnings
     all any bool bytes callable classmethod complex dict enumerate filter float frozenset getattr hasattr id isinstance
     issubclass iter len list map max min next object open print property repr reversed round set setattr slice sorted
     staticmethod str sum vars zip

@@ -76,7 +76,14 @@ NEEDS = MappingProxyType(
         for name, one in ADJOINTS.items()
         if one.solvers or "deq" not in one.kinds
     }
+    | {"odeint_adjoint": {"kind": "neural_ode", "solver": "torchdiffeq.dopri5"}}
 )
+# The solvers whose integrator takes an option of odeint_adjoint, where that of NEEDS does not.
+BACK = {
+    "step_size": "torchdiffeq.rk4",
+    "max_order": "torchdiffeq.explicit_adams",
+    "algorithm": "torchdiffeq.scipy_solver",
+}
 
 # What is not a step or a setting of a method.
 SECTIONS = {
@@ -267,7 +274,7 @@ def contexts(place: str) -> Iterator[tuple[Context, ...]]:
     if place == "adjoint.method":
         yield (replace(context("{adjoint: {method: '@'}}"), needs=NEEDS),)
         others = frozenset(name for name, one in ADJOINTS.items() if NEURAL_ODE not in one.kinds)
-        yield (replace(context("{kind: neural_ode, adjoint: {method: '@'}}"), refused=others),)
+        yield (replace(context("{kind: neural_ode, adjoint: {method: '@'}}"), needs=NEEDS, refused=others),)
         return
     above, _, name = place.rpartition(".")
     if any(above == section for section, *_ in _METHODS):
@@ -375,6 +382,7 @@ def settings() -> Iterator[tuple[str, Field, Context]]:
                     continue
                 made = context(text.format(method, one.name))
                 needed = NEEDS.get(method, {}) if table is ADJOINTS else {}
+                needed = {**needed, "solver": BACK[one.name]} if table is ADJOINTS and one.name in BACK else needed
                 by_value = LEFT.get(one.name, {}) if table is LINEAR_SOLVERS else {}
                 alike = [like for each in table.values() for like in each.fields if like.name == one.name]
                 others = {word for like in alike for word in like.choices}

@@ -22,7 +22,7 @@ scale: [5]
 main_layers: [{sum: [{linear: 5}, [$x, {linear: 5}]]}, tanh, {times: 1.5}]
 """
 GROWING = {"unroll", "discrete"}  # backpropagation through the steps
-OTHER = ("implicit", "none", "gauss", "backsolve", *GROWING)  # of neural ODEs: tests/test_neural_ode.py
+OTHER = ("implicit", "none", "gauss", "backsolve", "odeint_adjoint", *GROWING)  # of neural ODEs: in their own tests
 KEEPING = [(name, {"method": name}) for name in ADJOINTS if name not in OTHER] + [
     (f"implicit by {name}", {"assume": "symmetric", "linear_solver": name}) for name in LINEAR_SOLVERS
 ]
