@@ -669,10 +669,14 @@ class _Implicit(torch.autograd.Function):
         at = (v, *p) if ctx.kind == "state" else p[1:]
         needed = ctx.needs_input_grad[3:]
         record = ctx.record if ctx.kind == "state" else None
-        u = _attach("tangent" if ctx.kind == "adjoint" else "adjoint", record, grads[0], grads[0], *at)
-        if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
-            return None, None, None, *pullback(u, v, Weights(*p), needed)
-        return None, None, None, *_vjp_of_needed(lambda *p: _equation(ctx.kind, v, *p), needed, *p)[1](u)
+        kind = "tangent" if ctx.kind == "adjoint" else "adjoint"
+        with torch.autocast(grads[0].device.type, enabled=False):
+            u = _attach(kind, record, grads[0], grads[0], *at)
+            if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
+                found: tuple[Any, ...] = pullback(u, v, Weights(*p), needed)
+            else:
+                found = _vjp_of_needed(lambda *p: _equation(ctx.kind, v, *p), needed, *p)[1](u)
+        return None, None, None, *found
 
 
 class _ImplicitForward(_Implicit):
@@ -704,17 +708,17 @@ def _vjp(function: Callable[..., Any], *primals: Any) -> tuple[Tensor, Callable[
 
 def _vjp_of_needed(
     function: Callable[..., Any], needed: tuple[bool, ...], *primals: Any
-) -> tuple[Tensor, Callable[[Tensor], list[Any]]]:
+) -> tuple[Tensor, Callable[[Tensor], tuple[Any, ...]]]:
     """The value, and what takes its cotangent to those of the primals: None, at no cost, where none is needed."""
     moving = tuple(p for p, of in zip(primals, needed) if of)
     value, pull = _vjp(lambda *moving: function(*_placed(moving, needed, primals)), *moving)
     return value, lambda u: _placed(pull(u), needed, (None,) * len(primals))
 
 
-def _placed(values: tuple[Any, ...], needed: tuple[bool, ...], others: tuple[Any, ...]) -> list[Any]:
+def _placed(values: tuple[Any, ...], needed: tuple[bool, ...], others: tuple[Any, ...]) -> tuple[Any, ...]:
     """The values in the places that are needed, the others in theirs."""
     rest = iter(values)
-    return [next(rest) if of else other for of, other in zip(needed, others)]
+    return tuple(next(rest) if of else other for of, other in zip(needed, others))
 
 
 def _jvp(function: Callable[..., Any], primals: tuple[Tensor, ...], tangents: tuple[Tensor, ...]) -> Tensor:

@@ -739,7 +739,7 @@ class _Way(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         z0, *w = ctx.saved_tensors
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(grads[0].device.type, enabled=False):
             c = Weights(*(t.detach() for t in w))
             found, solved = _back(grads[0], ctx.way, c, ctx.needs_input_grad[4:])
         _file(ctx.record, solved)
