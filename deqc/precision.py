@@ -28,9 +28,6 @@ def _reasons(solver: Solver, adjoint: Adjoint, program: Program) -> Iterator[tup
         if iteration.unrounded:
             message = f"mixed precision does not go with {iteration.name}: {iteration.unrounded}"
         yield message, "write `method: anderson`, or leave precision out"
-    if solver.record:
-        message = "mixed precision does not go with record: its second phase counts the steps anew"
-        yield message, "leave one of them out"
     name = adjoint.method.name
     if name in _THROUGH:
         message = f"mixed precision does not go with the adjoint {name}: it would differentiate steps by a rounded f"

@@ -291,3 +291,82 @@ def test_compiled() -> None:
 def test_compiled_with_inductor() -> None:
     """Inductor does not round between the operations that it fuses."""
     _compiled("inductor", 1)
+
+
+ROWS = """\
+deqc: 1
+name: Model
+input: {{x: [6]}}
+scale: [6]
+parameters: {{b: [6]}}
+main_layers: [{{sum: [$z, $x, $b]}}, {body}]
+solver: {{precision: {precision}, record: [1, 3, 8, 12], atol: 1e-9, max_steps: 200, {solver}}}
+"""  # one row has nothing to do with another, to the last bit
+
+
+def rows(solver: str, body: str = "cos, {times: 0.7}", precision: str = "mixed") -> ModuleType:
+    text = ROWS.format(solver=solver, body=body, precision=precision)
+    return import_source(compile_text(text, "m.yaml").source, "m")
+
+
+@pytest.mark.parametrize("compaction", ["true", "false"])
+def test_recorded_are_states_after_so_many_steps_of_both_phases(compaction: str) -> None:
+    """Of each sample, whose phases are of their own length; the derivatives are those of f as it is."""
+    source = rows(f"method: picard, compaction: {compaction}")
+    one, numbers = source.Model().double(), (1, 3, 8, 12)
+    x = torch.linspace(-2, 1, 7, dtype=F64).unsqueeze(1) + torch.linspace(0, 0.1, 6, dtype=F64)
+    x.requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        together = one.solve(x)
+    switches = set[int]()
+    for k in range(7):
+        seen = Seen(source)
+        with torch.autocast("cpu", torch.bfloat16):
+            alone = one.solve(x[k : k + 1])
+        source.f = seen.f
+        switch = seen.dtypes.index(F64) - 1  # the steps of the first phase
+        switches.add(switch)
+        w = one.weights(x[k : k + 1].detach())
+        rounded = type(w)(*(t.bfloat16() for t in w))
+        z, states = torch.zeros(1, 6, dtype=F64), list[Tensor]()
+        for step in range(max(numbers)):
+            z = source.f(z, w) if step >= switch else source.f(z.bfloat16(), rounded).to(F64)
+            states.append(z)
+        for number, batched, own in zip(numbers, together.recorded, alone.recorded, strict=True):
+            assert torch.equal(own, states[number - 1])
+            assert torch.equal(batched[k : k + 1], own)
+    assert len({switch for switch in switches if 1 < switch < max(numbers)}) > 2, "samples differ"
+    weights = torch.randn(7, 6, dtype=F64)
+    for state in together.recorded:
+        (found,) = torch.autograd.grad(state, x, weights, retain_graph=True)
+        (expected,) = torch.autograd.grad(source.f(state.detach(), one.weights(x)), x, weights)
+        assert torch.equal(found, expected)
+
+
+def test_recorded_without_autocast_is_as_in_full_precision() -> None:
+    made = (rows("method: anderson", precision=precision) for precision in ("mixed", "full"))
+    found, expected = (each.Model().double().solve(X).recorded for each in made)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_recorded_of_a_sample_that_overflows() -> None:
+    """Its first step is to what is not finite, and counts; the others are of the second phase, from the start."""
+    x = X.clone()
+    x[2] = 65000.0
+    with torch.autocast("cpu", torch.float16):
+        solution = rows("method: picard", "{times: 0.5}").Model().double().solve(x)
+    for number, state in zip((1, 3, 8, 12), solution.recorded, strict=True):
+        torch.testing.assert_close(state[2], (1 - 0.5 ** (number - 1)) * x[2], rtol=1e-12, atol=0)
+
+
+def test_recorded_when_compiled() -> None:
+    one = rows("method: picard, termination: {mode: rel_norm_safe_best}, rtol: 1e-6").Model()
+    x = X.float()
+
+    class States(torch.nn.Module):
+        def forward(self, x: Tensor) -> Any:
+            return one.solve(x).recorded
+
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        found, expected = torch.compile(States(), fullgraph=True, backend="aot_eager")(x), one.solve(x).recorded
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
