@@ -216,7 +216,7 @@ def _own(
         owners = [one.name for one in table.values() if name in one.defaults]
         if name in shared or not owners:
             continue
-        owners.sort(key=lambda one: not set(description.kinds) <= set(table[one].kinds))  # may stand wherever this one may
+        owners.sort(key=lambda one: not set(description.kinds) <= set(table[one].kinds))  # may stand wherever it may
         ok = False
         theirs = ", ".join(options) if options else "none"
         message = f"'{name}' is an option of {_several(owners)}, not of {description.name}"
