@@ -66,8 +66,9 @@ CLASS_NAMES: Final = _words(
     COEFFICIENTS LINEAR_MEMORY LINEAR_RTOL LINEAR_STEPS SAFETY LEAST_FACTOR MOST_FACTOR FIRST_FACTOR FIRST_STEP ORDER
     ERROR_POWER PAST_POWER DEADBAND NEWTON_GOAL NEWTON_SHRINK
     Settings TRAINING EVALUATION
-    Callable ClassVar DeepEquilibriumSolution Map NamedTuple Record Solution Status Test TypeAlias
-    dataclass enum error jacobian jvp linearize math odeint odeint_adjoint products pullback vjp warnings
+    ADJOINT_DRIFT ADJOINT_MEMORY PROBES REFINES ROUNDINGS SHINE_FALLBACK SHINE_STEPS
+    Callable ClassVar DeepEquilibriumSolution Learnt Map NamedTuple Narrow Record Solution Status Test TypeAlias
+    checkpoint dataclass enum error jacobian jvp linearize math odeint odeint_adjoint products pullback vjp warnings
     all any bool bytes callable classmethod complex dict enumerate filter float frozenset getattr hasattr id isinstance
     issubclass iter len list map max min next object open print property repr reversed round set setattr slice sorted
     staticmethod str sum vars zip

@@ -29,6 +29,16 @@ ADJOINTS = (
     *(f"{{linear_solver: {name}}}" for name in ("gmres", "bicgstab", "neumann", "lu", "picard", "anderson")),
 )
 
+TOGETHER = (  # a solver and an adjoint of it, with names that no other pair has
+    ("newton", "{linear_solver: {method: lu, factors: last_step}}"),
+    ("picard", "{linear_solver: {method: gmres, preconditioner: diagonal, memory: 5}}"),
+    ("picard", "{method: unroll, checkpoint: 3}"),
+    ("{method: picard, compaction: true}", "implicit"),
+    ("{method: anderson, precision: mixed}", "implicit"),
+    ("limited_memory_broyden", "{method: shine, refine: 3}"),
+    ("reversible", "reversible"),
+)
+
 
 def sources() -> Iterator[str]:
     for path in EXAMPLES:
@@ -38,6 +48,9 @@ def sources() -> Iterator[str]:
         more = "encoder: {e: [{linear: 4}, batch_norm]}\ninit: [$e]\nhead: [{linear: 2}]\n"
         more += f"solver: {solver}\nadjoint: {adjoint}"
         yield compile_text(single(layers, more), "m.yaml").source
+    for solver, adjoint in TOGETHER:
+        more = f"solver: {solver}\nadjoint: {adjoint}\n"
+        yield compile_text(single("[{sum: [{linear: 4}, $x]}, tanh]", more), "m.yaml").source
     for method, description in METHODS.items():
         for kind in description.kinds:
             more = f"kind: {kind}\nsolver: {method}\nadjoint: none\n"
