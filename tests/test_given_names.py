@@ -135,7 +135,9 @@ def _all_names(table: symtable.SymbolTable) -> set[str]:
 
 def neutral(name: str) -> str:
     """What nothing is called, as long as the name and sorted as it is: lines and sums are laid out by that."""
-    return name[0] + ("qj" * len(name))[1 : len(name)] if len(name) > 1 else "q"
+    if len(name) == 1:
+        return "Q" if name < "W" else "q"  # W stands beside it
+    return name[0] + ("qj" * len(name))[1 : len(name)]
 
 
 @functools.cache

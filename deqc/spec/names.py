@@ -57,7 +57,7 @@ _GENERATED: Final = _words(
     """
 )
 # Arguments of the functions of a generated module, which read sizes under the names of dimensions.
-DIMENSION_NAMES: Final = _words("u w m at needed vjp linearize pullback jacobian")
+DIMENSION_NAMES: Final = _words("u w m at needed bool vjp linearize pullback jacobian")
 # What a generated module reads or defines beside its class: its class cannot be called so.
 CLASS_NAMES: Final = _words(
     """
