@@ -107,11 +107,7 @@ def integrate(
 ) -> Reference:
     """The state of the neural ODE z' = f(z) - z after that time, by even steps of Kutta's classical method."""
     given = leaves(program, state, inputs, modules)
-    z = _zeros(program, state, inputs, given)
-    if program.start_kind == "step":
-        z = apply_f(program, z, given)
-    elif program.start is not None:
-        (z,) = evaluate(program, (program.start,), given)
+    z = start(program, state, inputs, given)
     h = span / STEPS
 
     def rate(z: Tensor) -> Tensor:
@@ -124,6 +120,16 @@ def integrate(
         k4 = rate(z + h * k3)
         z = z + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
     return Reference(z, output(program, z, given), 0.0)
+
+
+def start(
+    program: Program, state: Mapping[str, Tensor], inputs: tuple[Tensor, ...], given: Mapping[Node, Any]
+) -> Tensor:
+    """The packed state with which a solve begins."""
+    if program.start is not None:
+        return evaluate(program, (program.start,), given)[0]
+    zeros = _zeros(program, state, inputs, given)
+    return apply_f(program, zeros, given) if program.start_kind == "step" else zeros
 
 
 def _zeros(

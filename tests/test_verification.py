@@ -14,10 +14,10 @@ from deqc import running
 from deqc.cli.given import silent_settings
 from deqc.compiler import compile_text
 from deqc.solvers import LINEAR_SOLVERS, SOLVERS
-from deqc.verification import Verification, krylov, verify
+from deqc.verification import Verification, extrapolation, krylov, verify
+from deqc.verification.at_rest import partial_sum, reversible_steps
 from deqc.verification.checks import DIFFERENCES, ROUNDING, Check
 from deqc.verification.equilibrium import equilibrium
-from deqc.verification.gradients import partial_sum
 
 HALF = "{deqc: 1, name: Half, input: {x: [2]}, scale: [2], main_layers: [{sum: [{times: 0.5}, $x]}], solver: picard}"
 TANH = """
@@ -69,12 +69,13 @@ def test_linear_systems_by_products() -> None:
 def test_the_spectral_radius_by_products_alone_where_the_largest_eigenvalues_are_complex() -> None:
     turn = torch.tensor([[0.0, -1.3], [1.3, 0.0]], dtype=torch.float64)
     j = torch.block_diag(turn, *torch.linspace(-0.9, 0.9, 98, dtype=torch.float64).view(-1, 1, 1)).expand(2, -1, -1)
-    radius = krylov.spectral_radius(lambda v: (j @ v.unsqueeze(2)).squeeze(2), torch.zeros(2, 100, dtype=torch.float64))
+    found = krylov.eigenvalues(lambda v: (j @ v.unsqueeze(2)).squeeze(2), torch.zeros(2, 100, dtype=torch.float64))
+    radius = found.abs().amax(1)
     torch.testing.assert_close(radius, torch.full((2,), 1.3, dtype=torch.float64))
 
 
 def test_a_krylov_space_that_ends_early_is_exact() -> None:
-    radius = krylov.spectral_radius(lambda v: -0.7 * v, torch.zeros(2, 100, dtype=torch.float64))
+    radius = krylov.eigenvalues(lambda v: -0.7 * v, torch.zeros(2, 100, dtype=torch.float64)).abs().amax(1)
     torch.testing.assert_close(radius, torch.full((2,), 0.7, dtype=torch.float64))
 
 
@@ -102,6 +103,17 @@ def test_the_partial_sum_is_the_gradient_of_damped_steps() -> None:
     (expected,) = torch.autograd.grad((g * z).sum(), b)
     found = partial_sum(lambda u: (j.mT @ u.unsqueeze(2)).squeeze(2), g, 4, 0.6)
     torch.testing.assert_close(found, expected)
+
+
+def test_reversible_steps_are_each_sample_s_own() -> None:
+    """Of f(z) = a z a step with damping d is a matrix on (y, z)."""
+    a, d = 0.4, 0.7
+    first = torch.tensor([[1 - d, d * a], [0.0, 1.0]], dtype=torch.float64)
+    second = torch.tensor([[1.0, 0.0], [d * a, 1 - d]], dtype=torch.float64)
+    found = reversible_steps(lambda z: a * z, torch.ones(3, 1, dtype=torch.float64), d, torch.tensor([0, 2, 3]))
+    both = torch.ones(2, dtype=torch.float64)
+    exact = [torch.linalg.matrix_power(second @ first, k) @ both for k in (0, 2, 3)]
+    torch.testing.assert_close(found.squeeze(1), torch.stack(exact)[:, 1])
 
 
 QUICK = ("anderson", "newton", "newton_krylov", "tsit5")
@@ -132,6 +144,44 @@ def test_unrolled_steps_are_good(solver: str) -> None:
     assert off(found) == []
     assert check(found, "finite differences").verdict == "good"
     assert found.backward is None
+
+
+REVERSIBLE = "solver: {{method: reversible, atol: {}, damping: {}, max_steps: {}}}\nadjoint: {}\n"
+
+
+@pytest.mark.parametrize("damping", [0.8, 0.3])
+def test_steps_that_are_undone_are_compared_with_the_same_steps(damping: float) -> None:
+    found = verified(TANH + REVERSIBLE.format("1e-3", damping, 100, "reversible"))
+    assert off(found) == []
+    assert {check(found, name).verdict for name in ("gradient", "gradient as set", "finite differences")} == {"good"}
+    assert check(found, "gradient").remark.startswith(f"of the first {8 if damping == 0.8 else 36} steps; worst: ")
+
+
+def test_a_gradient_of_steps_that_end_short_of_the_equilibrium_is_measured() -> None:
+    """z = z / 2 + x is within its tolerance of 2 x as it stands, and its derivative by 1 / 2 is far from complete."""
+    text = HALF.replace("{times: 0.5}", "{linear: {out: 2, bias: false}}")
+    weight, x = torch.eye(2) / 2, torch.full((3, 2), 0.05)
+    for solver in ("reversible, atol: 0.01, damping: 0.5", "picard, atol: 0.01, damping: 0.5"):
+        adjoint = "reversible" if solver.startswith("reversible") else "unroll"
+        text_of = text.replace("solver: picard", f"adjoint: {adjoint}, solver: {{method: {solver}}}")
+        found = verified(text_of, {"main_layers.0.sum.0.linear.weight": weight}, inputs={"x": x})
+        assert off(found) == []
+        as_set = check(found, "gradient as set")
+        assert as_set.verdict == "approximate"
+        assert (as_set.error or 0) > (as_set.limit or 0.1)
+        assert as_set.remark.startswith("that of the steps taken, which end short of z*; worst: ")
+
+
+@pytest.mark.parametrize("drift", ["1e-3", "1e12"])
+def test_steps_that_are_undone_with_a_drift_are_off(drift: str) -> None:
+    """Thirty steps with damping 0.8 make rounding 5^30 times as large; the module need not say so itself."""
+    steps = REVERSIBLE.format("0", 0.8, 30, f"{{method: reversible, drift: {drift}}}")
+    found = verified(TANH.replace("times: 0.5", "times: 2.0") + steps)
+    as_set = check(found, "gradient as set")
+    assert "gradient as set" in off(found)
+    assert "undone, the steps are others" in as_set.remark
+    assert ("misses its tolerance" in as_set.remark) == (drift == "1e-3")
+    assert check(found, "gradient").verdict == "good"
 
 
 def test_unrolled_steps_that_do_not_come_to_rest_are_not_judged() -> None:
@@ -322,3 +372,161 @@ solver: {method: picard, mask: $mask}
         norms = {one.name: one.norm for one in found.gradients}
         assert norms["input u"] > 0
         assert (norms["head.a.linear.weight"] > 0) == (not padded)
+
+
+TIME = """
+deqc: 1
+name: Way
+kind: neural_ode
+input: {x: [3]}
+scales: [[4], [2]]
+init: [[$x, {linear: 4}], null]
+main_layers: [[{sum: [{linear: 4}, [$x, {linear: 4}]]}, tanh], [{linear: 2}, tanh]]
+mapping_layers: {down: {linear: 2}, up: {linear: 4}}
+head: [$z.0, {linear: 2}]
+"""
+GROWTH = """
+deqc: 1
+name: Growth
+kind: neural_ode
+input: {x: [2]}
+scale: [2]
+init: [$x]
+time: {stop: 2, dynamics: derivative}
+"""
+
+
+def ways() -> list[Any]:
+    """Every way of a neural ODE's solver to decide on its steps, with every adjoint."""
+    solvers = ("tsit5", "{method: rk4, step_size: 0.1}", "{method: bs3, eval: {atol: 1.0e-5}}")
+    slow = ("euler", "vcab3", "rock2", "rosenbrock23", "trbdf2", "torchdiffeq.dopri5", "torchdiffeq.rk4")
+    both = [(solver, adjoint) for solver in solvers for adjoint in ("discrete", "gauss", "backsolve")]
+    more = [pytest.param(solver, "discrete", marks=pytest.mark.slow) for solver in (*slow, "implicit_euler")]
+    return [*both, *more]
+
+
+@pytest.mark.parametrize(("solver", "adjoint"), ways())
+def test_neural_odes_are_good(solver: str, adjoint: str) -> None:
+    found = verified(f"{TIME}time: {{saveat: [0, 0.4, 1]}}\nsolver: {solver}\nadjoint: {adjoint}\n")
+    assert off(found) == []
+    assert [one.name for one in found.checks] == [
+        "f",
+        "z(t)",
+        "z(t) as set",
+        "gradient",
+        "gradient as set",
+        "finite differences",
+        "float32",
+    ]
+    assert {one.verdict for one in found.checks} == {"good"}
+    assert found.size == 6
+    assert (found.backward is None) == (adjoint == "discrete")
+
+
+def test_the_errors_of_even_steps_are_those_of_the_closed_form() -> None:
+    """z' = a z by Euler's steps h is (1 + a h)^n; z(2) = exp(2 a) x, and both have derivatives."""
+    a, n = -0.75, 8
+    text = GROWTH + f"main_layers: [{{times: {a}}}]\nsolver: {{method: euler, step_size: {2 / n}}}\n"
+    found = verified(text, inputs={"x": torch.ones(3, 2)})
+    exact, computed = math.exp(2 * a), (1 + 2 * a / n) ** n
+    assert check(found, "z(t) as set").error == pytest.approx(abs(computed - exact))
+    assert check(found, "gradient as set").error == pytest.approx(abs(computed - exact) / exact)
+    tight = (1 + 2 * a / (10 * n)) ** (10 * n)
+    assert check(found, "z(t)").error == pytest.approx(abs(tight - exact))
+    assert check(found, "gradient").limit == pytest.approx(abs(computed - tight) / tight / 2)
+    assert found.spectrum is not None
+    assert found.spectrum.radius == pytest.approx([-a] * 3)
+    assert found.spectrum.abscissa == pytest.approx([a] * 3)
+    assert found.spectrum.distance is None
+
+
+def test_saved_states_count() -> None:
+    """Those of z' = z, from 1 by one step of Euler's method to each of the times: 3/2 and 3."""
+    text = GROWTH.replace("dynamics", "saveat: [1], dynamics") + "main_layers: [{times: 1.0}]\n"
+    found = verified(text + "solver: {method: euler, step_size: 1}\n", inputs={"x": torch.full((3, 2), 0.1)})
+    assert check(found, "z(t) as set").error == pytest.approx(0.1 * (math.exp(2) - 4))
+    alone = verified(
+        text.replace("stop: 2", "stop: 1.0000001") + "solver: {method: euler, step_size: 1}\n",
+        inputs={"x": torch.full((3, 2), 0.1)},
+    )
+    assert check(alone, "z(t) as set").error == pytest.approx(0.1 * (math.e - 2), rel=1e-5)
+
+
+SADDLE = """
+deqc: 1
+name: Saddle
+kind: neural_ode
+input: {x: [1]}
+scales: [[1], [1]]
+init: [$x, $x]
+time: {stop: 1.3, dynamics: derivative}
+main_layers: [{times: 6.0}, {times: -1.0}]
+mapping_layers: [[identity, null], [[{mul: [identity, identity]}, {times: -8.0}], identity]]
+"""
+
+
+@pytest.mark.parametrize("adjoint", ["discrete", "gauss", "backsolve"])
+def test_a_tolerance_is_too_loose_where_errors_grow(adjoint: str) -> None:
+    """z_0' = 6 z_0 - 8 z_1^2 and z_1' = -z_1 from (1, 1) is (exp(-2 t), exp(-t)), and errors grow by exp(6 t)."""
+    x = {"x": torch.ones(3, 1)}
+    settings = "solver: {{method: {0}, atol: {1}, rtol: {1}}}\nadjoint: {2}\n"
+    choices = ("bs3", "1e-2"), ("tsit5", "1e-9")
+    loose, good = (verified(SADDLE + settings.format(*choice, adjoint), inputs=x) for choice in choices)
+    assert "z(t) as set" in off(loose)
+    assert {check(loose, name).verdict for name in ("f", "z(t)", "gradient")} == {"good"}
+    assert off(good) == []
+    assert (check(loose, "gradient as set").error or 0) > 100 * (check(good, "gradient as set").error or 1)
+
+
+def test_even_steps_that_are_too_long_are_off() -> None:
+    text = GROWTH + "main_layers: [{times: -30.0}]\nsolver: {method: euler, step_size: 0.1}\n"
+    found = verified(text, inputs={"x": torch.ones(3, 2)})
+    assert {"z(t) as set", "gradient as set"} == set(off(found))
+
+
+def test_a_way_that_does_not_get_there_is_off() -> None:
+    found = verified(TIME + "solver: {method: tsit5, atol: 1e-9, max_steps: 2}\n")
+    assert "z(t) as set" in off(found)
+    assert check(found, "z(t) as set").remark == "0/3 converged, 3 max_steps"
+    assert check(found, "z(t)").verdict == "good"
+
+
+def test_where_the_way_ends_early_no_gradient_is_judged() -> None:
+    """z' = z^2 from 1 is infinite at t = 1; from 1/10 it goes on."""
+    text = GROWTH + "main_layers: [{mul: [identity, identity]}]\nsolver: {method: tsit5, max_steps: 300}\n"
+    found = verified(text, inputs={"x": torch.tensor([[1.0, 0.1], [0.1, 0.1], [0.1, 0.1]])})
+    assert "z(t) as set" in off(found)
+    assert check(found, "z(t)").remark == "of 1 the reference does not get to the end"
+    assert check(found, "gradient").verdict == "does not apply"
+    assert found.spectrum is None
+
+
+def test_ways_by_extrapolation() -> None:
+    """z' = A z, stiff in one direction, against the exponential of matrices; so are the derivatives."""
+    a = torch.tensor([[-80.0, 0.0, 0.0], [1.0, 0.2, 3.0], [0.0, -3.0, 0.2]], dtype=torch.float64, requires_grad=True)
+    z = torch.tensor([[1.0, 2.0, -1.0], [0.5, 0.0, 1.0]], dtype=torch.float64, requires_grad=True)
+
+    def rate(z: Tensor) -> Tensor:
+        return z @ a.mT
+
+    legs, alive = extrapolation.steps(rate, z, (-0.5, 0.0, 1.0))
+    assert alive.tolist() == [True, True]
+    states, u = [z], torch.ones_like(z)
+    for leg in legs:
+        states += leg.halved.follow(rate, states[-1].detach())[-1:]
+    exact = z @ torch.linalg.matrix_exp(1.5 * a).mT
+    torch.testing.assert_close(states[-1], exact.detach(), rtol=1e-11, atol=1e-11)
+    total = torch.zeros_like(a)
+    for leg, start in zip(reversed(legs), (states[1], states[0]), strict=True):
+        u, (pulled,) = leg.halved.pull(rate, leg.halved.follow(rate, start.detach()), u, [a])
+        total = total + pulled
+    expected = torch.autograd.grad(exact.sum(), (z, a))
+    torch.testing.assert_close(u, expected[0], rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(total, expected[1], rtol=1e-10, atol=1e-10)
+
+
+def test_a_sample_without_a_way_does_not_stop_the_others() -> None:
+    start = torch.tensor([[1.0], [0.25], [math.nan]], dtype=torch.float64)
+    (leg,), alive = extrapolation.steps(lambda z: z * z, start, (0.0, 2.0))
+    assert alive.tolist() == [False, True, False]
+    assert leg.follow(lambda z: z * z, start[1:2])[-1].item() == pytest.approx(0.5, rel=1e-11)

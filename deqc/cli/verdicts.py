@@ -34,7 +34,9 @@ def _facts(compilation: Compilation, found: Verification) -> Iterator[str]:
     from deqc.emit.render import adjoint_text
 
     shown = "sample" if len(found.samples) == 1 else "samples"
-    yield f"{len(found.samples)} {shown} of {found.size} numbers, in float64 and eval mode"
+    time = compilation.plan.solver.time
+    way = "" if time is None else f" from t = {time.start} to {time.stop},"
+    yield f"{len(found.samples)} {shown} of {found.size} numbers,{way} in float64 and eval mode"
     yield f"adjoint {adjoint_text(compilation.plan.adjoint)}: {found.exactness}"
 
 
@@ -48,9 +50,11 @@ def _spectrum(found: Verification) -> Iterator[tuple[str, ...]]:
     spectrum = found.spectrum
     if spectrum is None:
         return
-    yield "df/dz at z*", "worst", "median", ""
-    how = "eigenvalues" if spectrum.distance else "estimated by products alone: the state is large"
+    yield "df/dz at z*" if spectrum.abscissa is None else "df/dz - I at the end", "worst", "median", ""
+    how = "eigenvalues" if spectrum.dense else "estimated by products alone: the state is large"
     yield "spectral radius", f"{max(spectrum.radius):.3f}", f"{median(spectrum.radius):.3f}", how
+    if spectrum.abscissa is not None:
+        yield "spectral abscissa", f"{max(spectrum.abscissa):.3f}", f"{median(spectrum.abscissa):.3f}", how
     if spectrum.distance:
         least, middle = min(spectrum.distance), median(spectrum.distance)
         yield "distance of I - df/dz from singular", f"{least:.1e}", f"{middle:.1e}", "smallest singular value"
@@ -60,16 +64,17 @@ def _costs(found: Verification) -> Iterator[tuple[str, ...]]:
     steps, products = (max(getattr(one, name) for one in found.samples) for name in ("steps", "njvp"))
     yield "solve", str(steps), str(found.calls), str(products)
     if found.backward is not None:
-        yield "backward solve", str(found.backward.steps), "", str(found.backward.products)
+        yield "backward solve", str(found.backward.steps), str(found.backward.calls or ""), str(found.backward.products)
 
 
 def document(compilation: Compilation, found: Verification, given: Given) -> str:
     """All that is known, as `schemas/verify-1.schema.json` describes it."""
-    spectrum, backward = found.spectrum, found.backward
+    spectrum, backward, time = found.spectrum, found.backward, compilation.spec.solver.time
     content = {
         **subject(compilation, given),
         "good": found.good,
         "size": found.size,
+        "time": time and {"start": time.start, "stop": time.stop, "saveat": list(time.saveat)},
         "adjoint": found.exactness,
         "checks": [
             {
@@ -92,12 +97,13 @@ def document(compilation: Compilation, found: Verification, given: Given) -> str
         ],
         "spectrum": spectrum
         and {
-            "dense": spectrum.distance is not None,
+            "dense": spectrum.dense,
             "radius": list(spectrum.radius),
             "distance": spectrum.distance and list(spectrum.distance),
+            "abscissa": spectrum.abscissa and list(spectrum.abscissa),
         },
         "calls": found.calls,
         "samples": [sample(one) for one in found.samples],
-        "backward": backward and {"steps": backward.steps, "products": backward.products},
+        "backward": backward and {"steps": backward.steps, "calls": backward.calls, "products": backward.products},
     }
     return json.dumps(content, indent=1, allow_nan=False) + "\n"

@@ -34,7 +34,7 @@ def verify(
     form: str | None,
     quiet: bool,
 ) -> None:
-    """Checks f, z* and every gradient of SPEC's module, and shows what its tolerances and its adjoint cost.
+    """Checks f, the solution and every gradient of SPEC's module, and shows what its tolerances and its adjoint cost.
 
     The module runs in float64 and in eval mode. It is held against the interpreter that defines what a spec means,
     and its gradients also against finite differences of its values.

@@ -20,10 +20,12 @@ class Gradient:
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Of df/dz at z*, by sample."""
+    """Of df/dz at z*, or of df/dz - I where a neural ODE ends, by sample."""
 
+    dense: bool  # whether it is that of the whole matrix; else estimated by products alone
     radius: tuple[float, ...]  # spectral radius
-    distance: tuple[float, ...] | None  # smallest singular value of I - df/dz, where the Jacobian is dense
+    distance: tuple[float, ...] | None = None  # smallest singular value of I - df/dz at z*, where the matrix is dense
+    abscissa: tuple[float, ...] | None = None  # largest real part of an eigenvalue, of a neural ODE
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Backward:
     """What the backward solve took for the sample with most."""
 
     steps: int
+    calls: int  # of f
     products: int
 
 
@@ -44,7 +47,7 @@ class Verification:
     calls: int  # of f on the whole batch
     checks: tuple[Check, ...]
     gradients: tuple[Gradient, ...]
-    spectrum: Spectrum | None  # None where there is no equilibrium
+    spectrum: Spectrum | None  # None where the reference finds no solution
     backward: Backward | None  # None where there is no backward solve
 
     @property

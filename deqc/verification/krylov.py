@@ -60,10 +60,10 @@ def solve(product: Map, b: Tensor, rtol: float) -> tuple[Tensor, Tensor]:
     return x, norm / size.clamp_min(torch.finfo(b.dtype).tiny)
 
 
-def spectral_radius(product: Map, like: Tensor) -> Tensor:
-    """The largest |eigenvalue| of each sample, complex pairs too, as a Krylov space shows it: an estimate, (B,)."""
+def eigenvalues(product: Map, like: Tensor) -> Tensor:
+    """The outer eigenvalues of each sample, as a Krylov space shows them: estimates, (B, k)."""
     generator = torch.Generator().manual_seed(0)
     b = torch.randn(like.shape, dtype=like.dtype, generator=generator)
     _, h = arnoldi(product, b, min(_EIGENSPACE, like.shape[1]))
-    radius: Tensor = torch.linalg.eigvals(h[:, :-1]).abs().amax(1)
-    return radius
+    found: Tensor = torch.linalg.eigvals(h[:, :-1])
+    return found

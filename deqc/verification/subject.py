@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,12 +10,7 @@ from torch import Tensor
 
 from deqc import reference, running
 from deqc.compiler import Compilation
-
-_BACKWARD = {"ADJOINT_RTOL": 1e-13, "ADJOINT_ATOL": 0.0}
-_FORWARD = {"ATOL": 1e-13, "RTOL": 1e-13, "MAX_STEPS": 300}
-_FEW = {"ATOL": 1e-6, "RTOL": 1e-6, "MAX_STEPS": 300, "ADJOINT_DRIFT": math.inf}  # undone at the cost of digits
-_AT_REST = {"ATOL": math.inf, "RTOL": math.inf, "SHINE_STEPS": 0}
-_MOST = 400  # steps of a backward solve
+from deqc.types import bound
 
 
 class Subject:
@@ -39,15 +31,11 @@ class Subject:
         self.parameters = dict(self.model.named_parameters())
         moving = {f"input {name}": value for name, value in self.inputs.items() if value.requires_grad}
         self.wanted: dict[str, Tensor] = {**self.parameters, **moving}
-        tensors = {**dict(self.model.named_buffers()), **self.parameters}
-        self.leaves = reference.leaves(self.program, tensors, tuple(self.inputs.values()))
+        self._tensors = {**dict(self.model.named_buffers()), **self.parameters}
+        self.leaves = reference.leaves(self.program, self._tensors, tuple(self.inputs.values()))
         sizes = reference.sizes_of(self.leaves)
+        self.size = int(bound(self.program.size, sizes))
         self._sizes = [sizes[name] for name in compilation.plan.dimensions]
-
-    @property
-    def module(self) -> Any:
-        """The generated module."""
-        return sys.modules[type(self.model).__module__]
 
     def solve(self, start: Tensor | None = None) -> Any:
         """The module's own solve, differentiable, from a packed state or from where it starts itself.
@@ -77,6 +65,24 @@ class Subject:
         packed: Tensor = self.model.pack(z, *self._sizes)
         return packed
 
+    def solved(self, solution: Any) -> Tensor:
+        """What a solve has found, packed: of a neural ODE the states that it saves; last the state it ends with."""
+        end = self.packed(solution.z_star)
+        along = getattr(solution, "trajectory", None)
+        if along is None:
+            return end
+        single = isinstance(along, Tensor)
+        states = self.packed(along.flatten(0, 1) if single else tuple(one.flatten(0, 1) for one in along))
+        return torch.cat([states.view(len(end), -1), end], 1)
+
+    def last(self, solved: Tensor) -> Tensor:
+        """The state that it ends with, (B, D)."""
+        return solved[:, -self.size :]
+
+    def start(self) -> Tensor:
+        """Where the reference interpreter starts, (B, D), differentiable."""
+        return reference.start(self.program, self._tensors, tuple(self.inputs.values()), self.leaves)
+
     def f(self, z: Tensor) -> Tensor:
         """The module's f on the packed state."""
         image: Tensor = self.model.step(z, *self.inputs.values())
@@ -86,9 +92,9 @@ class Subject:
         """f as the reference interpreter has it."""
         return reference.apply_f(self.program, z, self.leaves)
 
-    def head(self, z: Tensor) -> tuple[Tensor, ...]:
-        """What the reference interpreter's head makes of the packed state; nothing without a head."""
-        return reference.output(self.program, z, self.leaves) if self.program.outputs else ()
+    def head(self, solved: Tensor) -> tuple[Tensor, ...]:
+        """What the reference interpreter's head makes of the state at the end; nothing without a head."""
+        return reference.output(self.program, self.last(solved), self.leaves) if self.program.outputs else ()
 
     def outputs(self, solution: Any) -> tuple[Tensor, ...]:
         """What the module's head has made of its solution; nothing without a head."""
@@ -106,33 +112,6 @@ class Subject:
         whole = [scales] if isinstance(scales, Tensor) else scales
         spread = [mask.view(*mask.shape, *[1] * (one.ndim - mask.ndim)).expand(one.shape) for one in whole]
         return self.packed(spread[0] if isinstance(scales, Tensor) else tuple(spread))
-
-    @contextmanager
-    def tight(self) -> Iterator[None]:
-        """Has the module end its backward solves at rounding, and its solves too where it differentiates their steps.
-
-        A linear solver that is an approximation by choice keeps its number of terms. Where the gradient is made of what
-        the solver has learnt, it is to take no step.
-        """
-        module, plan = self.module, self.compilation.plan
-        wanted: dict[str, Any] = dict(_BACKWARD)
-        if plan.adjoint.exact:
-            wanted["ADJOINT_STEPS"] = _MOST
-        forward = {"unroll": _FORWARD, "reversible": _FEW, "shine": _AT_REST}.get(plan.adjoint.method)
-        if forward is not None:
-            wanted |= forward
-            if hasattr(module, "EVALUATION"):
-                own = {name.lower(): value for name, value in forward.items()}
-                settings = module.EVALUATION
-                wanted["EVALUATION"] = settings._replace(**{k: v for k, v in own.items() if k in settings._fields})
-        before = {name: getattr(module, name) for name in wanted if hasattr(module, name)}
-        for name in before:
-            setattr(module, name, wanted[name])
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                setattr(module, name, value)
 
 
 def _leaf(value: Tensor, dtype: torch.dtype) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -14,14 +15,15 @@ from deqc.compiler import Compilation
 from deqc.explain import exactness
 from deqc.running import Sample
 from deqc.verification import checks
-from deqc.verification.checks import Check, judged
+from deqc.verification.at_rest import AtRest
+from deqc.verification.checks import NONE, Check, approached, judged
 from deqc.verification.compared import compared, unknown
-from deqc.verification.equilibrium import equilibrium
-from deqc.verification.found import Backward, Gradient, Spectrum, Verification
-from deqc.verification.gradients import Exact, Loss, generated
+from deqc.verification.followed import Followed
+from deqc.verification.found import Backward, Gradient, Verification
+from deqc.verification.gradients import Loss, generated
 from deqc.verification.subject import Subject
-
-_STUCK = 1e-11  # a relative residual of the reference above which there is no equilibrium to compare with
+from deqc.verification.tightened import digits, tight
+from deqc.verification.truth import Truth
 
 
 def verify(
@@ -30,64 +32,82 @@ def verify(
     """Verifies the module on these inputs, in eval mode and float64, with these weights or those that the seed draws.
 
     Raises:
-        RunError: weights or inputs are not the model's, it calls modules that only its user has, or it is a neural ODE.
+        RunError: weights or inputs are not the model's, or it calls modules that only its user has.
     """
-    if compilation.solver.time is not None:
-        raise running.RunError("verify looks at equilibria, and this is a neural ODE")
     subject = Subject(compilation, state, inputs, seed)
     solution = subject.solve()
-    z = subject.packed(solution.z_star).detach()
+    z = subject.solved(solution).detach()
     if not len(z):
         raise running.RunError("the inputs hold no sample")
-    z_star, left = equilibrium(subject.meaning, z)
-    at = Exact(subject, z_star) if bool((left <= _STUCK).all()) else None
+    at = AtRest(subject, z) if compilation.solver.time is None else Followed(subject)
+    known = bool(at.found.all())
     loss = Loss.of(subject, z)
     as_set = generated(subject, loss, solution)  # from here on the record tells of the backward solve
     record = solution.original
     samples = tuple(running.samples(record, subject.model.Status))
     gradients: tuple[Gradient, ...] = ()
-    if at is None:
-        of_gradients = unknown("the reference finds no equilibrium near z* of every sample")
-    elif compilation.adjoint.method.name == "none":
+    if compilation.adjoint.method.name == "none":
         of_gradients = unknown(exactness(compilation))
+    elif not known:
+        of_gradients = unknown(f"{_NOTHING[at.approached]} every sample")
     else:
-        of_gradients, gradients = compared(subject, at, loss, as_set, record.adjoint)
+        of_gradients, gradients = compared(at, loss, as_set, solution)
     single = Subject(compilation, state, inputs, seed, torch.float32)
     converged = sum(sample.status == "converged" for sample in samples)
     return Verification(
-        size=z.shape[1],
+        size=subject.size,
         exactness=exactness(compilation),
         samples=samples,
         calls=solution.nfe,
         checks=(
-            _f(subject, z),
-            _z_star(subject, z, z_star, left, samples),
+            _f(at, z),
+            *_solution(at, z, samples),
             *of_gradients,
             _float32(single, loss, z, as_set, converged),
         ),
         gradients=gradients,
-        spectrum=None if at is None else _spectrum(at),
+        spectrum=at.spectrum if known else None,
         backward=_backward(record.adjoint),
     )
 
 
-def _f(subject: Subject, z: Tensor) -> Check:
+_NOTHING = {False: "the reference finds no equilibrium near z* of", True: "the reference does not get to the end of"}
+
+
+def _f(at: Truth, solved: Tensor) -> Check:
+    subject = at.subject
+    z = subject.last(solved)
     generator = torch.Generator().manual_seed(subject.seed)
     moved = z + torch.randn(z.shape, dtype=z.dtype, generator=generator)
     with torch.no_grad():
         error = max(checks.apart(subject.f(point), subject.meaning(point)) for point in (z, moved))
-    return judged("f", error, checks.ROUNDING, "at z* and at random states")
+    where = "the end" if at.approached else "z*"
+    return judged("f", error, checks.ROUNDING, f"at {where} and at random states")
 
 
-def _z_star(subject: Subject, z: Tensor, z_star: Tensor, left: Tensor, samples: tuple[Sample, ...]) -> Check:
-    looked = subject.looked_at(z) & (left <= _STUCK).unsqueeze(1)
-    error = checks.apart(z * looked, z_star * looked)
+def _solution(at: Truth, z: Tensor, samples: tuple[Sample, ...]) -> Iterator[Check]:
+    """Of the solve as set, and before that, where tight settings are to come to the solution too, with these."""
+    looked = at.subject.looked_at(z) & at.found.unsqueeze(1)
+    error = checks.apart(z * looked, at.solution * looked)
     ends = Counter(sample.status for sample in samples)
     converged = f"{ends.pop('converged', 0)}/{len(samples)} converged"
     remark = ", ".join([converged, *(f"{count} {status}" for status, count in ends.items())])
-    if stuck := int((left > _STUCK).sum()):
-        remark += f"; near {stuck} the reference finds no equilibrium"
-    return judged("z*", error, checks.of_tolerance(subject.compilation), remark, not ends and not stuck)
+    stuck = int((~at.found).sum())
+    good, limit = not ends and not stuck, checks.of_tolerance(at.subject.compilation)
+    if not at.approached:
+        remark += f"; near {stuck} the reference finds no equilibrium" if stuck else ""
+        yield judged("z*", error, limit, remark, good)
+        return
+    if stuck:
+        yield Check("z(t)", NONE, remark=f"of {stuck} the reference does not get to the end")
+        yield judged("z(t) as set", error, limit, remark, good)
+        return
+    with torch.no_grad(), tight(at.subject):
+        tightly = at.subject.solved(at.solve())
+    least = math.sqrt(digits(at.subject.compilation))
+    change = checks.apart(z * looked, tightly * looked)
+    yield judged("z(t)", checks.apart(tightly * looked, at.solution * looked), approached(least, change))
+    yield judged("z(t) as set", error, limit, remark, good)
 
 
 def _float32(subject: Subject, loss: Loss, z: Tensor, gradients: Mapping[str, Tensor], as_many: int) -> Check:
@@ -95,21 +115,17 @@ def _float32(subject: Subject, loss: Loss, z: Tensor, gradients: Mapping[str, Te
     solution = subject.solve()
     found = generated(subject, loss, solution)
     looked = subject.looked_at(z)
-    apart = checks.apart(subject.packed(solution.z_star).double() * looked, z * looked)
-    limit = checks.of_tolerance(subject.compilation, torch.finfo(torch.float32).eps)
+    apart = checks.apart(subject.solved(solution).double() * looked, z * looked)
+    limit = checks.of_single(subject.compilation)
     nothing = checks.least(limit, loss.cotangent)
     error = max(checks.error({name: g.double() for name, g in found.items()}, gradients, nothing), apart)
     converged = int((solution.original.status == 0).sum())
-    remark = f"from float64: z* by {apart:.1e}, {converged}/{len(z)} converged"
+    name = "z*" if subject.compilation.solver.time is None else "z(t)"
+    remark = f"from float64: {name} by {apart:.1e}, {converged}/{len(z)} converged"
     return judged("float32", error, limit, remark, converged >= as_many)
-
-
-def _spectrum(at: Exact) -> Spectrum:
-    distance = at.distance
-    return Spectrum(tuple(at.radius.tolist()), None if distance is None else tuple(distance.tolist()))
 
 
 def _backward(record: Any) -> Backward | None:
     if record is None:
         return None
-    return Backward(int(record.steps.max()), int(record.njvp.max()))
+    return Backward(int(record.steps.max()), int(record.nfe.max()), int(record.njvp.max()))

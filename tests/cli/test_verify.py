@@ -130,6 +130,75 @@ def test_what_is_wrong_in_a_module_is_found(
     assert "f" not in found
 
 
+WAY = """\
+deqc: 1
+name: Way
+kind: neural_ode
+input: {x: [3]}
+scale: [4]
+init: [$x, {linear: 4}]
+time: {saveat: [0.5, 1]}
+main_layers: [{sum: [{linear: 4}, [$x, {linear: 4}]]}, tanh]
+solver: {method: tsit5, atol: 1.0e-5, rtol: 1.0e-5}
+adjoint: ADJOINT
+"""
+GRADIENT = {"gradient", "gradient as set", "finite differences"}
+SOLUTION = {"z(t)", "z(t) as set"}
+
+
+@pytest.mark.parametrize(
+    ("adjoint", "before", "after", "wrong"),
+    [
+        ("gauss", "Linearization(1 - h * h)", "Linearization(1 - h)", GRADIENT),
+        ("gauss", "g_p.t() @ z", "1.001 * g_p.t() @ z", {"gradient"}),
+        ("gauss", "(0.5, 4 / 9)", "(0.5, 4.01 / 9)", {"gradient"}),
+        ("gauss", "u + g[:, k]", "u + 1.01 * g[:, k]", GRADIENT),
+        ("backsolve", "g_p.t() @ z", "1.001 * g_p.t() @ z", {"gradient"}),
+        ("discrete", "-3.290069515436081", "-3.289069515436081", {"z(t)", "gradient"}),
+        ("discrete", "kept, at.saved,", "kept, 1.1 * at.saved,", SOLUTION | {"gradient", "gradient as set"}),
+    ],
+)
+def test_what_is_wrong_in_a_neural_ode_is_found(
+    adjoint: str, before: str, after: str, wrong: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("way.yaml").write_text(WAY.replace("ADJOINT", adjoint))
+    assert set(verdicts(verified("way.yaml", "--batch", "3")).values()) == {"good"}
+    corrupted(monkeypatch, before, after)
+    document = verified("way.yaml", "--batch", "3", status=1)
+    assert wrong <= {name for name, verdict in verdicts(document).items() if verdict == "off"}
+    assert verdicts(document)["f"] == "good"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("gz + gy, *gw", "gz, *gw"), ("old - 0.8", "old - 0.81"), ("g_at + back", "g_at + 1.01 * back")],
+)
+def test_what_is_wrong_in_undone_steps_is_found(before: str, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("undone.yaml").write_text(
+        DENSE.replace("main_layers", "init: [$x, {linear: 4}]\nmain_layers")
+        + "solver: {method: reversible, damping: 0.8}\nadjoint: reversible\n"
+    )
+    assert set(verdicts(verified("undone.yaml", "--batch", "3")).values()) == {"good"}
+    corrupted(monkeypatch, before.replace("0.8", "DAMPING"), after.replace("0.81", "1.01 * DAMPING"))
+    wrong = verdicts(verified("undone.yaml", "--batch", "3", status=1))
+    assert wrong["gradient"] == "off"
+
+
+def test_the_document_of_a_neural_ode() -> None:
+    Path("way.yaml").write_text(WAY.replace("ADJOINT", "backsolve"))
+    document = verified("way.yaml", "--batch", "2")
+    assert document["size"] == 4
+    assert document["time"] == {"start": 0.0, "stop": 1.0, "saveat": [0.5, 1.0]}
+    assert document["adjoint"] == "exact"
+    assert [len(document["spectrum"][name]) for name in ("radius", "abscissa")] == [2, 2]
+    assert document["spectrum"]["distance"] is None
+    assert document["backward"]["calls"] > 0
+    assert [one["residual_norm"] for one in document["samples"]] == [0.0, 0.0]
+    result = call("verify", "way.yaml", "--batch", "2").stdout
+    assert "2 samples of 4 numbers, from t = 0.0 to 1.0, in float64 and eval mode" in result
+    assert "spectral abscissa" in result
+
+
 def test_the_worst_parameter_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     corrupted(monkeypatch, "g_p.t() @ z", "1.1 * g_p.t() @ z")
     document = verified("small.yaml", status=1)
