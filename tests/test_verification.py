@@ -402,7 +402,8 @@ def ways() -> list[Any]:
     slow = ("euler", "vcab3", "rock2", "rosenbrock23", "trbdf2", "torchdiffeq.dopri5", "torchdiffeq.rk4")
     both = [(solver, adjoint) for solver in solvers for adjoint in ("discrete", "gauss", "backsolve")]
     more = [pytest.param(solver, "discrete", marks=pytest.mark.slow) for solver in (*slow, "implicit_euler")]
-    return [*both, *more]
+    backs = "{method: odeint_adjoint, step_rtol: 1.0e-5}", "{method: odeint_adjoint, integrator: rk4, step_size: 0.1}"
+    return [*both, *(("torchdiffeq.dopri5", back) for back in backs), *more]
 
 
 @pytest.mark.parametrize(("solver", "adjoint"), ways())

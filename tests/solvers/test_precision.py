@@ -312,7 +312,7 @@ def rows(solver: str, body: str = "cos, {times: 0.7}", precision: str = "mixed")
 @pytest.mark.parametrize("compaction", ["true", "false"])
 def test_recorded_are_states_after_so_many_steps_of_both_phases(compaction: str) -> None:
     """Of each sample, whose phases are of their own length; the derivatives are those of f as it is."""
-    source = rows(f"method: picard, compaction: {compaction}")
+    source: Any = rows(f"method: picard, compaction: {compaction}")
     one, numbers = source.Model().double(), (1, 3, 8, 12)
     x = torch.linspace(-2, 1, 7, dtype=F64).unsqueeze(1) + torch.linspace(0, 0.1, 6, dtype=F64)
     x.requires_grad_()
