@@ -48,7 +48,7 @@ def differences(
             sides = min(sides, abs(behind - 2 * at + before) / (step * scale))
             if error <= limit:
                 break
-        if error > limit and sides > max(_KINK, error):
+        if error > limit and sides > max(_KINK, limit):
             kink = True
         else:
             worst = max(worst, error)

@@ -171,7 +171,7 @@ def test_what_is_wrong_in_a_neural_ode_is_found(
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [("gz + gy, *gw", "gz, *gw"), ("old - 0.8", "old - 0.81"), ("g_at + back", "g_at + 1.01 * back")],
+    [("gz + gy, *_placed", "gz, *_placed"), ("old - 0.8", "old - 0.81"), ("g_at + back", "g_at + 1.01 * back")],
 )
 def test_what_is_wrong_in_undone_steps_is_found(before: str, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("undone.yaml").write_text(
@@ -189,7 +189,7 @@ def test_the_document_of_a_neural_ode() -> None:
     document = verified("way.yaml", "--batch", "2")
     assert document["size"] == 4
     assert document["time"] == {"start": 0.0, "stop": 1.0, "saveat": [0.5, 1.0]}
-    assert document["adjoint"] == "exact"
+    assert document["adjoint"] == "exact up to the tolerance of the backward integration"
     assert [len(document["spectrum"][name]) for name in ("radius", "abscissa")] == [2, 2]
     assert document["spectrum"]["distance"] is None
     assert document["backward"]["calls"] > 0
