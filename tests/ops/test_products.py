@@ -63,7 +63,9 @@ def test_random_programs(seed: int) -> None:
 
 def test_no_evaluation_is_inside_of_a_generated_product() -> None:
     """Every call of f is one of a step or of the start; `products` evaluates it by `linearize`, once a step."""
-    case = build(with_products(with_one_op(table.ROWS[0])), scale=0.3)
+    layers = "main_layers: [{sum: [{linear: 4}, $x]}, tanh]"
+    text = f"{{deqc: 1, name: Use, input: {{x: [4]}}, scale: [4], {layers}, solver: newton_krylov}}"
+    case = build(text, scale=0.3)
     _, record = case.module.equilibrium(case.state(), case.weights())
     assert record.status.eq(0).all()
     assert record.nfe.equal(record.steps + 1)
