@@ -16,7 +16,7 @@ from deqc.compiler import compile_text
 from deqc.solvers import LINEAR_SOLVERS, SOLVERS
 from deqc.verification import Verification, extrapolation, krylov, verify
 from deqc.verification.at_rest import partial_sum, reversible_steps
-from deqc.verification.checks import DIFFERENCES, ROUNDING, Check
+from deqc.verification.checks import EPS, ROUNDING, Check
 from deqc.verification.equilibrium import equilibrium
 
 HALF = "{deqc: 1, name: Half, input: {x: [2]}, scale: [2], main_layers: [{sum: [{times: 0.5}, $x]}], solver: picard}"
@@ -251,7 +251,7 @@ def test_the_limits_are_half_of_the_digits() -> None:
         pytest.approx(1e-3),
         ROUNDING,
         pytest.approx(1e-3),
-        DIFFERENCES,
+        math.cbrt(EPS),
     ]
     loose = verified(TANH + "solver: {method: picard, eval: {atol: 1e-2}}\n")
     assert check(loose, "z*").limit == pytest.approx(1e-1)

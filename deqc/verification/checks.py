@@ -21,7 +21,6 @@ GOOD, OFF, APPROXIMATE, NONE = "good", "off", "approximate", "does not apply"
 
 EPS = torch.finfo(torch.float64).eps
 ROUNDING = math.sqrt(EPS)
-DIFFERENCES = math.cbrt(EPS)
 DIGIT = 0.1  # what has not even that is off, whatever its settings
 SMALL = 1e-3  # a gradient below this part of the whole is measured against that part
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 import torchdiffeq
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 import deqc
 from deqc.compiler import compile_text
@@ -22,7 +21,7 @@ from tests.own_modules import own_modules
 from tests.properties import apart, gradients, loss, pieces
 from tests.solvers import test_refused as refused
 from tests.solvers.small import inputs, model_of, module_of, output, text_of
-from tests.solvers.test_nobody_asks import calls_of_f, kept
+from tests.solvers.test_nobody_asks import BATCH, PRODUCT, calls_of_f, flops_of_backward, kept
 
 F64 = torch.float64
 TIGHT = {"atol": 1e-10, "rtol": 1e-10}
@@ -468,33 +467,15 @@ def test_what_nobody_asks_for_costs_nothing(how: Any) -> None:
     assert not any(z.requires_grad for z in solution.z_star)
 
 
-class Products(TorchDispatchMode):
-    """Counts the products of matrices."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.count = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count += func in (torch.ops.aten.mm.default, torch.ops.aten.addmm.default)
-        return func(*args, **(kwargs or {}))
-
-
 def test_a_frozen_weight_costs_nothing() -> None:
     """Its product is left out at each of the four stages of eight steps; the others are as they were."""
     model = model_of(text({"method": "torchdiffeq.rk4", "step_size": 0.125}, scales="single"))
-    counts, found = list[int](), list[dict[str, Tensor]]()
-    for _ in range(2):
-        model.zero_grad()
-        y = output(model, inputs(4))
-        with Products() as products:
-            y.square().sum().backward()
-        counts.append(products.count)
-        found.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
-        model.main_layers["0"]["sum"]["0"]["linear"].weight.requires_grad_(False)
-    assert counts[0] - counts[1] == 4 * 8
-    assert set(found[0]) - set(found[1]) == {"main_layers.0.sum.0.linear.weight"}
-    assert apart(list(found[1].values()), [found[0][name] for name in found[1]]) < 1e-13
+    whole, expected = flops_of_backward(model, inputs(BATCH))
+    model.main_layers["0"]["sum"]["0"]["linear"].weight.requires_grad_(False)
+    less, found = flops_of_backward(model, inputs(BATCH))
+    assert whole - less == 4 * 8 * PRODUCT
+    assert set(expected) - set(found) == {"main_layers.0.sum.0.linear.weight"}
+    assert apart(list(found.values()), [expected[name] for name in found]) < 1e-13
 
 
 def test_explain_says_what_the_gradient_is() -> None:
