@@ -18,6 +18,7 @@ from deqc.verification import Verification, extrapolation, krylov, verify
 from deqc.verification.at_rest import partial_sum, reversible_steps
 from deqc.verification.checks import EPS, ROUNDING, Check
 from deqc.verification.equilibrium import equilibrium
+from deqc.verification.tightened import digits
 
 HALF = "{deqc: 1, name: Half, input: {x: [2]}, scale: [2], main_layers: [{sum: [{times: 0.5}, $x]}], solver: picard}"
 TANH = """
@@ -402,8 +403,10 @@ def ways() -> list[Any]:
     slow = ("euler", "vcab3", "rock2", "rosenbrock23", "trbdf2", "torchdiffeq.dopri5", "torchdiffeq.rk4")
     both = [(solver, adjoint) for solver in solvers for adjoint in ("discrete", "gauss", "backsolve")]
     more = [pytest.param(solver, "discrete", marks=pytest.mark.slow) for solver in (*slow, "implicit_euler")]
-    backs = "{method: odeint_adjoint, step_rtol: 1.0e-5}", "{method: odeint_adjoint, integrator: rk4, step_size: 0.1}"
-    return [*both, *(("torchdiffeq.dopri5", back) for back in backs), *more]
+    options = "step_rtol: 1.0e-5", "integrator: rk4, step_size: 0.1", "integrator: bosh3"
+    backs = [f"{{method: odeint_adjoint, {one}}}" for one in options]
+    bosh3 = ("torchdiffeq.bosh3", "discrete"), ("{method: torchdiffeq.rk4, step_size: 0.1}", backs[2])
+    return [*both, *(("torchdiffeq.dopri5", back) for back in backs), *bosh3, *more]
 
 
 @pytest.mark.parametrize(("solver", "adjoint"), ways())
@@ -422,6 +425,17 @@ def test_neural_odes_are_good(solver: str, adjoint: str) -> None:
     assert {one.verdict for one in found.checks} == {"good"}
     assert found.size == 6
     assert (found.backward is None) == (adjoint == "discrete")
+
+
+@pytest.mark.parametrize(("theirs", "own"), [("bosh3", "bs3"), ("dopri5", "dopri5"), ("adaptive_heun", "trbdf2")])
+def test_integrators_of_torchdiffeq_are_as_exact_as_deqc_s_of_their_order(theirs: str, own: str) -> None:
+    """On the way back too: the gradient is as exact as the lower of both orders lets it be."""
+    back = f"{{method: odeint_adjoint, integrator: {theirs}}}"
+    specs = (own, "discrete"), (f"torchdiffeq.{theirs}", "odeint_adjoint"), ("torchdiffeq.dopri8", back)
+    found = {
+        digits(compile_text(f"{TIME}solver: {solver}\nadjoint: {adjoint}\n", "way.yaml")) for solver, adjoint in specs
+    }
+    assert len(found) == 1
 
 
 def test_the_errors_of_even_steps_are_those_of_the_closed_form() -> None:

@@ -47,8 +47,9 @@ CONTROL = (
 
 @dataclass(frozen=True)
 class Flow(Iteration):
-    """A method for z' = f(z) - z."""
+    """A method for z' = f(z) - z; where it estimates the error of its steps, that is of this order in their length."""
 
+    order: int = 0
     max_steps: int | None = 1000
     counts: bool = True
     kinds: tuple[str, ...] = ("deq", "neural_ode")
@@ -56,11 +57,10 @@ class Flow(Iteration):
 
 @dataclass(frozen=True)
 class Controlled(Flow):
-    """One whose steps follow the error that it estimates, which is of that order in the step."""
+    """One whose steps follow the error that it estimates."""
 
     ends: bool = True
     refuses: bool = True
-    order: int = 0
     error_power: float = 0.0
     past_power: float = 0.0
     fraction: float = 0.0  # of f(z) - z that the error of a step may be, where the state is relaxed

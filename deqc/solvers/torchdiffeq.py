@@ -107,22 +107,27 @@ def _integrator(name: str, summary: str, fields: tuple[Field, ...], note: str = 
     )
 
 
-_CONTROLLED = (_LONGER, _RTOL, _ATOL, _MOST)
 _FIXED = (_INTERVAL, _STEP_SIZE)
 _ADAMS = (_INTERVAL, replace(_STEP_SIZE, default=0.2, examples=(0.2, 0.1)), _ORDER)
 
 _SHARED = "The samples of a batch share each step in time: what one of them gets depends on its mates."
 _GIVEN_UP = f"{_SHARED} Where torchdiffeq gives up on a step, all that are not solved end as stalled."
 _IMPLICIT = (*_ADAMS, _RTOL, _ATOL)
-_FEHLBERG = _integrator("fehlberg2", "Fehlberg's steps of order 2, their length by the error", _CONTROLLED, _GIVEN_UP)
+
+
+def _controlled(name: str, whose: str, order: int) -> Integrator:
+    summary = f"{whose} steps of order {order}, their length by the error"
+    return replace(_integrator(name, summary, (_LONGER, _RTOL, _ATOL, _MOST), _GIVEN_UP), order=order)
+
+
 _SCIPY = _integrator("scipy_solver", "a method of SciPy, on the host", (_LONGER, _RTOL, _ATOL, _ALGORITHM), _SHARED)
 
 INTEGRATORS: Final = (
-    _integrator("dopri8", "Dormand and Prince's steps of order 8, their length by the error", _CONTROLLED, _GIVEN_UP),
-    _integrator("dopri5", "Dormand and Prince's steps of order 5, their length by the error", _CONTROLLED, _GIVEN_UP),
-    _integrator("bosh3", "Bogacki and Shampine's steps of order 3, their length by the error", _CONTROLLED, _GIVEN_UP),
-    replace(_FEHLBERG, tighter=1e3),  # its estimate is a small part of the error
-    _integrator("adaptive_heun", "Heun's steps of order 2, their length by the error", _CONTROLLED, _GIVEN_UP),
+    _controlled("dopri8", "Dormand and Prince's", order=8),
+    _controlled("dopri5", "Dormand and Prince's", order=5),
+    _controlled("bosh3", "Bogacki and Shampine's", order=3),
+    replace(_controlled("fehlberg2", "Fehlberg's", order=2), tighter=1e3),  # its estimate is a small part of the error
+    _controlled("adaptive_heun", "Heun's", order=2),
     _integrator("euler", "Euler's steps of one size", _FIXED),
     _integrator("midpoint", "steps of one size by the midpoint rule, of order 2", _FIXED),
     _integrator("heun2", "Heun's steps of one size, of order 2", _FIXED),
@@ -131,5 +136,5 @@ INTEGRATORS: Final = (
     _integrator("explicit_adams", "Adams-Bashforth steps of one size", _ADAMS),
     _integrator("implicit_adams", "Adams-Bashforth-Moulton steps of one size", _IMPLICIT, _SHARED),
     _integrator("fixed_adams", "another name of implicit_adams", _IMPLICIT, _SHARED),
-    replace(_SCIPY, differentiable=False),
+    replace(_SCIPY, differentiable=False, order=3),  # the least of its algorithms'
 )

@@ -10,8 +10,11 @@ from types import FunctionType
 from typing import Any
 
 from deqc.compiler import Compilation
-from deqc.solvers.flow import Controlled
-from deqc.verification.checks import EPS, tolerance
+from deqc.solvers import SOLVERS
+from deqc.solvers.flow import Flow
+from deqc.solvers.odeint_adjoint import ODEINT_ADJOINT
+from deqc.solvers.torchdiffeq import PREFIX
+from deqc.verification.checks import EPS
 from deqc.verification.subject import Subject
 
 _BACKWARD = {"ADJOINT_RTOL": 1e-13, "ADJOINT_ATOL": 0.0}
@@ -24,7 +27,6 @@ _LENGTH = 0.03  # in time, of steps of its tolerance, which is this to the power
 _TIGHTER = 0.03  # that tolerance, at most, in units of the spec's own
 _LEAST_TOLERANCE = 1e-13
 _SHORTER = 0.1  # steps of a size that is set
-_ORDER = 2  # taken to be that of a method that does not say its order
 
 
 @contextmanager
@@ -65,8 +67,8 @@ def _wanted(compilation: Compilation) -> dict[str, Any]:
     """The constants of the module, by name."""
     solver, adjoint = compilation.plan.solver, compilation.plan.adjoint
     if solver.time is not None:
-        forth, back = _shorter(compilation, solver.evaluated.options), _shorter(compilation, adjoint.options)
-        return {**forth, **{f"ADJOINT_{name}": value for name, value in back.items()}}
+        forth, *back = ({**_STEPS, **_shorter(*one)} for one in _ways(compilation))
+        return forth | {f"ADJOINT_{name}": value for one in back for name, value in one.items()}
     wanted: dict[str, Any] = dict(_BACKWARD)
     if adjoint.exact:
         wanted["ADJOINT_STEPS"] = _BACKWARD_STEPS
@@ -82,18 +84,30 @@ def _wanted(compilation: Compilation) -> dict[str, Any]:
     return wanted
 
 
-def _shorter(compilation: Compilation, options: Mapping[str, str]) -> dict[str, Any]:
-    """Settings of more and shorter steps of a neural ODE than the options say."""
-    if (size := options.get("step_size", "None")) != "None":
-        return {**_STEPS, "STEP_SIZE": _SHORTER * float(size)}
-    return {**_STEPS, "STEP_RTOL": digits(compilation), "STEP_ATOL": digits(compilation)}
+def _ways(compilation: Compilation) -> Iterator[tuple[Flow, Mapping[str, str]]]:
+    """The method that goes forth with its options, and so that of an adjoint with options of its own."""
+    solver, adjoint = compilation.plan.solver, compilation.plan.adjoint
+    forth = dict(solver.options) | {one.name: one.evaluation for one in solver.settings}
+    assert isinstance(solver.iteration, Flow)
+    yield solver.iteration, forth
+    written = {name: value for name, value in adjoint.options.items() if value != "None"}
+    if adjoint.method == ODEINT_ADJOINT.name:
+        other = SOLVERS[f"{PREFIX}{written['integrator']}"] if "integrator" in written else solver.iteration
+        assert isinstance(other, Flow)
+        yield other, written if "integrator" in written else {**forth, **written}
+
+
+def _shorter(method: Flow, options: Mapping[str, str]) -> dict[str, float]:
+    """Settings of more and shorter steps than the options say."""
+    if "step_size" in options:
+        return {"STEP_SIZE": _SHORTER * float(options["step_size"])}
+    own = max(float(options["step_atol"]), float(options["step_rtol"]))
+    held = max(min(_LENGTH ** (method.order + 1), _TIGHTER * own), _LEAST_TOLERANCE)
+    return {"STEP_RTOL": held, "STEP_ATOL": held}
 
 
 def digits(compilation: Compilation) -> float:
     """How exact its values and gradients are then: rounding, or of a neural ODE the tolerance of its steps."""
-    own = None if compilation.plan.solver.time is None else tolerance(compilation)
-    if own is None:
+    if compilation.plan.solver.time is None:
         return EPS
-    iteration = compilation.plan.solver.iteration
-    order = iteration.order if isinstance(iteration, Controlled) else _ORDER
-    return max(min(_LENGTH ** (order + 1), _TIGHTER * own), _LEAST_TOLERANCE)
+    return max(_shorter(*one).get("STEP_RTOL", EPS) for one in _ways(compilation))
