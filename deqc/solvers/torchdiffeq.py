@@ -120,7 +120,7 @@ def _controlled(name: str, whose: str, order: int) -> Integrator:
     return replace(_integrator(name, summary, (_LONGER, _RTOL, _ATOL, _MOST), _GIVEN_UP), order=order)
 
 
-_SCIPY = _integrator("scipy_solver", "a method of SciPy, on the host", (_LONGER, _RTOL, _ATOL, _ALGORITHM), _SHARED)
+_SCIPY = _integrator("scipy_solver", "a method of SciPy, on the host", (_LONGER, _RTOL, _ATOL, _ALGORITHM), _GIVEN_UP)
 
 INTEGRATORS: Final = (
     _controlled("dopri8", "Dormand and Prince's", order=8),

@@ -433,6 +433,65 @@ def test_a_way_back_that_torchdiffeq_gives_up_has_no_gradient() -> None:
     loss(model(x)).backward()
 
 
+STEEP = """
+deqc: 1
+name: M
+kind: neural_ode
+input: {x: [2]}
+scale: [2]
+init: [$x]
+time: {stop: 2, dynamics: derivative}
+main_layers: [{mul: [identity, identity]}, {times: -1.0}]
+solver: {method: torchdiffeq.%s, atol: 0.3, rtol: 0.3, on_failure: ignore}
+adjoint: %s
+"""
+BACK = "{method: odeint_adjoint, integrator: scipy_solver, algorithm: BDF}"
+IVP = pytest.mark.filterwarnings("ignore:The following arguments have no effect for a chosen solver")
+
+
+def steep(solver: str, adjoint: str = "odeint_adjoint", start: float = 3.0) -> tuple[Any, Tensor]:
+    """z' = -z^2, whose way back grows, or leaves all bounds, in steps that are too rough for it."""
+    return model_of(STEEP % (solver, adjoint)), torch.full((3, 2), start, dtype=F64, requires_grad=True)
+
+
+@IVP
+@pytest.mark.parametrize(
+    "methods",
+    [("scipy_solver, algorithm: BDF", "odeint_adjoint"), ("rk4, step_size: 0.01", BACK)],
+    ids=["its own", "another's"],
+)
+def test_a_way_back_that_scipy_gives_up_has_no_gradient(methods: tuple[str, str]) -> None:
+    """Of which SciPy tells torchdiffeq nothing, nor that anyone."""
+    model, x = steep(*methods)
+    solution = model.solve(x)
+    solution.z_star.sum().backward()
+    assert solution.original.status.tolist() == [0, 0, 0]
+    assert solution.original.adjoint.status.tolist() == [2, 2, 2]
+    assert x.grad is not None
+    assert bool(x.grad.isnan().all())
+
+
+@IVP
+def test_a_way_forth_that_scipy_gives_up_stalls() -> None:
+    model, x = steep("scipy_solver, algorithm: RK45", start=100.0)
+    solution = model.solve(x)
+    assert solution.original.status.tolist() == [2, 2, 2]
+    assert solution.original.residual_norm.tolist() == [2.0, 2.0, 2.0]
+    assert torch.equal(solution.z_star, x)
+
+
+def test_other_errors_on_the_way_back_of_scipy_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = steep("scipy_solver")
+    z = model(x)
+
+    def memory(*_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError("no memory left")
+
+    monkeypatch.setattr(torchdiffeq._impl.adjoint, "odeint", memory)
+    with pytest.raises(torch.OutOfMemoryError, match="no memory left"):
+        z.sum().backward()
+
+
 def test_a_sample_that_is_not_finite_ends_alone() -> None:
     """Forth; and back the gradients of a loss on the others are theirs."""
     model = model_of(text({**DOPRI5, "on_failure": "ignore"}))
