@@ -8,7 +8,7 @@ from dataclasses import replace
 from deqc.emit.plan import AdjointPlan, JacobianPlan, LinearPlan, Setting, SolverPlan, TimePlan
 from deqc.ops.code import literal
 from deqc.settings import IN_EVALUATION
-from deqc.solvers import INNER_SOLVERS, LINEAR_SOLVERS, SOLVERS, Iteration, Linear
+from deqc.solvers import ADJOINTS, INNER_SOLVERS, LINEAR_SOLVERS, SOLVERS, Iteration, Linear
 from deqc.spec.lasting import settled
 from deqc.spec.model import Adjoint, JacobianRegularization, Solver, Time
 
@@ -117,15 +117,17 @@ def adjoint_plan(adjoint: Adjoint) -> AdjointPlan:
     options = dict(linear.options) if linear else {}
     shared = {name: _number(options.pop(name, None) or 0.0) for name in ("rtol", "atol")}
     max_steps = options.pop("max_steps", None)
+    method, defaults = adjoint.method, ADJOINTS[adjoint.method.name].defaults
     return AdjointPlan(
-        method=adjoint.method.name,
-        options=texts(adjoint.method.options),
+        method=method.name,
+        options=texts(method.options),
         linear_solver=linear.name if linear else None,
         max_steps=_number(max_steps or 0),
         linear_options=texts(options),
         iteration=description if isinstance(description, Iteration) else None,
         linear=_linear_plan(description, linear.options) if linear and isinstance(description, Linear) else None,
         exact=description.exact if isinstance(description, Linear) else True,
+        chosen=texts({name: value for name, value in method.options.items() if value != defaults[name]}),
         **shared,
     )
 

@@ -239,6 +239,7 @@ class AdjointPlan:
     iteration: Iteration | None = None  # where the linear system is solved like z = f(z)
     linear: LinearPlan | None = None  # where it is not
     exact: bool = True  # whether the linear solver is meant to reach its tolerance
+    chosen: dict[str, str] = field(default_factory=dict)  # of the options those that are not the method's defaults
 
     @property
     def reads_memory(self) -> bool:

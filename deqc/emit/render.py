@@ -247,7 +247,7 @@ def solver_text(solver: SolverPlan) -> str:
 def adjoint_text(adjoint: AdjointPlan) -> str:
     """What `extra_repr` says of the adjoint."""
     if adjoint.linear_solver is None:
-        options = [f"{name} {value}" for name, value in adjoint.options.items() if value not in ("None", "mixed")]
+        options = [f"{name} {'null' if value == 'None' else value}" for name, value in adjoint.chosen.items()]
         return ", ".join([adjoint.method, *options])
     goal = f"rtol {adjoint.rtol}, atol {adjoint.atol}"
     limit = "" if adjoint.linear_solver == "lu" else f", at most {adjoint.max_steps} steps"

@@ -12,7 +12,7 @@ Input    context (B, 128, H, W), correlation (B, 4, 81, H, W)
 Scales   [128, H, W], [2, H, W]
 Parameters   1994808
 Solver   anderson, max |f(z) - z| <= 1e-3, at most 36 steps
-Adjoint  phantom, steps 1, damping 1.0
+Adjoint  phantom, steps 1
 """
 
 import enum
@@ -267,7 +267,7 @@ class DeqFlow(nn.Module):
     def extra_repr(self) -> str:
         """The solver and the adjoint with their tolerances."""
         solver = "anderson, max |f(z) - z| <= 1e-3, at most 36 steps"
-        adjoint = "phantom, steps 1, damping 1.0"
+        adjoint = "phantom, steps 1"
         return f"solver: {solver}; adjoint: {adjoint}"
 
 
