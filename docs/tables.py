@@ -250,9 +250,9 @@ def compiled() -> str:
     ):
         for one in table.values():
             if one.name != "auto":
-                note = one.eager or (f"written out `{one.unrolled}` times" if one.unrolled else "")
+                note = one.eager or one.eager_back or (f"written out `{one.unrolled}` times" if one.unrolled else "")
                 forward = "" if section == "linear_solver" else "no" if one.eager else "yes"
-                backward = "" if one.name == "none" else "no" if one.eager else "yes"
+                backward = "" if one.name == "none" else "no" if one.eager or one.eager_back else "yes"
                 rows.append((f"`{section}`", f"`{one.name}`", forward, backward, note))
     return _table(("section", "method", "forward", "backward", ""), rows)
 

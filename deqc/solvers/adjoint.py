@@ -134,6 +134,8 @@ DISCRETE = Description(
     kinds=("neural_ode",),
 )
 
+_KEPT = "keeps the steps that were taken"
+
 GAUSS = Description(
     "gauss",
     "The gradient of a neural ODE's equation, not of its steps: lambda' = lambda - (df/dz)^T lambda is followed back "
@@ -141,6 +143,7 @@ GAUSS = Description(
     "rule. Right to the solver's tolerances; keeps z at the ends of the steps, no activations (Pontryagin et al. 1962; "
     "Rackauckas et al. 2020).",
     max_steps=None,
+    eager_back=_KEPT,
     kinds=("neural_ode",),
 )
 
@@ -149,6 +152,7 @@ BACKSOLVE = Description(
     "As gauss, but z is followed back from the end too: memory does not grow with the steps, and what dies out on the "
     "way forth grows on the way back, so that it is for short times (Chen et al. 2018).",
     max_steps=None,
+    eager_back=_KEPT,
     kinds=("neural_ode",),
 )
 

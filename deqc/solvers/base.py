@@ -20,8 +20,8 @@ class Description:
 
     `max_steps` is the method's default for the setting of that name; None where the method takes no such setting.
     `unrolled` names the number by which its graph grows under torch.compile; without one it is a loop there. `eager`
-    says why torch.compile cannot take it at all; empty where it can. `solvers` are those that an adjoint works with;
-    empty where it works with all.
+    says why torch.compile cannot take it at all, `eager_back` why not with gradients; empty where it can. `solvers` are
+    those that an adjoint works with; empty where it works with all.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Description:
     max_steps: int | None = 32
     unrolled: str = ""
     eager: str = ""
+    eager_back: str = ""
     kinds: tuple[str, ...] = ("deq",)  # of models that it is for
     solvers: tuple[str, ...] = ()
 
