@@ -142,8 +142,28 @@ def case_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
     return get
 
 
-@pytest.mark.parametrize("holds", properties.PROPERTIES, ids=lambda p: p.__name__)
-@pytest.mark.parametrize("name", EXACT)
+def parameters() -> list[Any]:
+    """Every target with every property; the dear ones are left to `make test-all`."""
+    iterated = ("relative", "anderson_picard", "picard_anderson_batch", "unroll", "unroll_anderson")
+    dear = {
+        "transforms": ("conv", "newton_lu_without_rules", *iterated),
+        "gradgradcheck": iterated,
+        "gradcheck": ("relative", "picard_anderson_batch", "unroll_anderson"),
+        "batched_second_derivatives": ("anderson_picard", "picard_anderson_batch", "unroll_anderson"),
+    }
+    return [
+        pytest.param(
+            name,
+            holds,
+            id=f"{name}-{holds.__name__}",
+            marks=[pytest.mark.slow] if name in dear.get(holds.__name__, ()) else [],
+        )
+        for name in EXACT
+        for holds in properties.PROPERTIES
+    ]
+
+
+@pytest.mark.parametrize(("name", "holds"), parameters())
 def test_property(case_of: Callable[[str], Case], name: str, holds: Callable[[Case], None]) -> None:
     holds(case_of(name))
 
