@@ -10,6 +10,7 @@ from deqc.ops import STEPS
 from deqc.ops.base import Op
 from deqc.spec import availability
 from deqc.spec.aliases import said_of_weights
+from deqc.spec.kinds import useless
 from deqc.spec.misplaced import elsewhere
 from deqc.spec.names import did_you_mean
 from deqc.spec.places import Path, covered, entry_at, example
@@ -66,6 +67,8 @@ class Keys:
         if covered(self.problems, entry.key.span):  # a key without a value: what was meant by it may be anything
             self.missing = []
             return
+        if self.path == ("solver", "eval") and entry.name in useless(self.root):
+            return  # that is told with the kind of the model
         instead = elsewhere(self.root, self.path, entry.name, self.allowed)
         if instead is None and availability.is_planned_key(self.path, entry.name, self.op is not None):
             if not availability.follows_from_method(self.root, self.path):

@@ -34,6 +34,21 @@ def check_kind(root: Mapping, kind: str, problems: Problems) -> None:
         problems.add("E084", entry.key.span, message, hint="remove it")
 
 
+def useless(root: Mapping) -> dict[str, str]:
+    """The settings of the solver that this neural ODE has no use for, with the reasons; empty for an equilibrium.
+
+    Also empty where the method is none of a neural ODE's: that is told, and may be what is mistaken for all of them.
+    """
+    kind = root.get("kind")
+    if not isinstance(kind, Scalar) or kind.value != NEURAL_ODE:
+        return {}
+    method, _ = _name(root, "solver") or ("auto", root.span)
+    if method in SOLVERS and NEURAL_ODE not in SOLVERS[method].kinds:
+        return {}
+    own = SOLVERS[method].defaults if method in SOLVERS else {}
+    return {name: why for name, why in _HAS_NO_USE.items() if name in own or name not in OF_REST}  # else that is told
+
+
 def _check_solver(root: Mapping, lasts: bool, problems: Problems) -> None:
     if not lasts:
         return
@@ -42,16 +57,12 @@ def _check_solver(root: Mapping, lasts: bool, problems: Problems) -> None:
         message = f"{method} solves z = f(z), and a neural ODE is integrated"
         hint = "use tsit5 or another ODE solver, or write `kind: deq`"
         problems.add("E084", span, message, hint=hint)
-    own = SOLVERS[method].defaults if method in SOLVERS else {}
-    useless = {
-        name: why for name, why in _HAS_NO_USE.items() if name in own or name not in OF_REST
-    }  # else that is told
-    section = root.get("solver")
+    reasons, section = useless(root), root.get("solver")
     evaluation = section.get("eval") if isinstance(section, Mapping) else None
     for written in (section, evaluation):
         for entry in written if isinstance(written, Mapping) else ():
-            if entry.name in useless:
-                message = f"a neural ODE has no use for {entry.name}: {useless[entry.name]}"
+            if entry.name in reasons:
+                message = f"a neural ODE has no use for {entry.name}: {reasons[entry.name]}"
                 problems.add("E084", entry.key.span, message, hint="remove it")
 
 
