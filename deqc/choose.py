@@ -16,6 +16,7 @@ from deqc.solvers.torchdiffeq import Integrator
 from deqc.spec.lasting import lasting, with_enough_steps
 from deqc.spec.methods import resolved
 from deqc.spec.model import Adjoint, Method, Solver, Spec
+from deqc.tolerances import check_tolerances
 from deqc.types import named
 
 SMALL = 64  # numbers a state, up to which a dense Jacobian and its factors cost less than iterations
@@ -42,6 +43,7 @@ def choose(spec: Spec, program: Program, problems: Problems) -> tuple[Solver, Ad
     if solver.time is not None:
         solver = with_enough_steps(lasting(solver, solver.time), spec.sections.get("solver"), problems)
     adjoint = integrated_back(solver, adjoint, spec.sections.get("adjoint"), problems)
+    check_tolerances(solver, adjoint, spec.sections, problems)
     check_mask(solver, program, problems)
     check_precision(solver, adjoint, program, problems)
     iteration = SOLVERS[solver.method.name]

@@ -9,8 +9,8 @@ from deqc.emit.plan import AdjointPlan, JacobianPlan, LinearPlan, Setting, Solve
 from deqc.ops.code import literal
 from deqc.settings import IN_EVALUATION
 from deqc.solvers import ADJOINTS, INNER_SOLVERS, LINEAR_SOLVERS, SOLVERS, Iteration, Linear
-from deqc.spec.lasting import settled
 from deqc.spec.model import Adjoint, JacobianRegularization, Solver, Time
+from deqc.tolerances import settled
 
 FIRST_DRAW = 2**31  # draws are numbered from here on: no place in a state has such a number
 GOLDEN = 0x9E3779B1  # 2^32 divided by the golden ratio: the sequences of different seeds begin far apart
@@ -22,7 +22,7 @@ def solver_plan(solver: Solver) -> SolverPlan:
     assert isinstance(iteration, Iteration)  # it is no `auto` any more
     if solver.time is not None:
         iteration = replace(iteration, fields=tuple(one for one in iteration.fields if one.name != "interval"))
-    options: dict[str, object] = dict(_settled(solver, iteration, solver.method.options, solver.atol, solver.rtol))
+    options: dict[str, object] = dict(settled(solver, iteration, solver.method.options, solver.atol, solver.rtol))
     linear = None
     if solver.linear_solver is not None:
         description = INNER_SOLVERS[solver.linear_solver.name]
@@ -53,13 +53,6 @@ def solver_plan(solver: Solver) -> SolverPlan:
         time=None if solver.time is None else _time(solver.time),
         record=tuple(map(_number, solver.record)),
     )
-
-
-def _settled(
-    solver: Solver, iteration: Iteration, options: Mapping[str, object], atol: float, rtol: float
-) -> Mapping[str, object]:
-    """The options where some follow from others and from the tolerances."""
-    return iteration.settled(options, atol, rtol) if solver.time is None else settled(options, atol, rtol)
 
 
 def _time(time: Time) -> TimePlan:
@@ -98,7 +91,7 @@ def _settings(
     training = {**shared, **options}
     own = {name: solver.evaluation.get(name, value) for name, value in solver.method.options.items()}
     evaluation = {**shared, **own, **solver.evaluation}
-    evaluation |= _settled(solver, iteration, own, evaluation["atol"], evaluation["rtol"])
+    evaluation |= settled(solver, iteration, own, evaluation["atol"], evaluation["rtol"])
     if linear is not None and solver.linear_solver is not None:
         inner = _inner({**solver.linear_solver.options, **solver.linear_evaluation})
         evaluation |= {name: inner[name] for name in linear.numbers}

@@ -130,3 +130,31 @@ def test_numbers_are_written_as_people_do(value: str, text: str) -> None:
     compilation = compile_text(spec("[2]", tail=f"solver: {{method: picard, rtol: {value}}}\n"), "m.yaml")
     assert solver_plan(compilation.solver).rtol == text
     assert float(text) == float(value)
+
+
+@pytest.mark.parametrize("kind", ["deq", "neural_ode"])
+@pytest.mark.parametrize(
+    ("method", "written", "none"),
+    [
+        ("tsit5", "step_rtol: 0, step_atol: 0", True),
+        ("rosenbrock23", "step_rtol: 0, step_atol: 0", True),
+        ("tsit5", "step_rtol: 0, step_atol: 1e-9", False),
+        ("tsit5", "step_atol: 0, rtol: 1e-9, atol: 0", False),
+        ("torchdiffeq.bosh3", "step_rtol: 0, step_atol: 0", True),
+        ("torchdiffeq.scipy_solver", "step_rtol: 0, step_atol: 0", True),
+        ("torchdiffeq.scipy_solver", "algorithm: BDF, step_rtol: 0, step_atol: 0", False),
+        ("torchdiffeq.implicit_adams", "step_rtol: 0, step_atol: 0", False),
+        ("rk4", "rtol: 0, atol: 0", False),
+    ],
+)
+def test_steps_that_are_held_to_nothing_are_refused(kind: str, method: str, written: str, none: bool) -> None:
+    text = spec("[4]", tail=f"kind: {kind}\nsolver: {{method: {method}, {written}}}\nadjoint: none\n")
+    assert [one.code for one in errors(text)] == ["E023"] * none
+
+
+@pytest.mark.parametrize(("kind", "none"), [("deq", False), ("neural_ode", True)])
+def test_the_tolerances_of_auto_are_those_of_what_it_becomes(kind: str, none: bool) -> None:
+    """Of an equilibrium they are those of its stop test, and relaxed steps are held to others."""
+    for method in ("auto", "tsit5"):
+        text = spec("[4]", tail=f"kind: {kind}\nsolver: {{method: {method}, atol: 0, rtol: 0}}\n")
+        assert [one.code for one in errors(text)] == ["E023"] * none
