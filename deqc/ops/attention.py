@@ -57,6 +57,7 @@ class JoinHeads(Op):
     summary = "[heads, length, d] as [length, heads · d]."
     step = False
     rows = False
+    function = "_joined"
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
         """Heads side by side on the last axis."""
@@ -72,8 +73,8 @@ class JoinHeads(Op):
         return torch.cat(tensors[0].unbind(-3), -1)
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
-        """`x.transpose(-3, -2).flatten(-2)`."""
-        return method(method(operands[0], "transpose", -3, -2), "flatten", -2)
+        """`_joined(x)`."""
+        return call("_joined", *operands)
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
         """Apart again."""

@@ -7,20 +7,20 @@ from typing import Any
 
 from deqc.fields import Field, Kind
 from deqc.ops.base import Attributes, Layer, Make, Op, ShapeError, Value, reduced
-from deqc.ops.code import Code, add, call
+from deqc.ops.code import Code, call, literal, matmul, method
 from deqc.ops.weights import NAME, WEIGHT_FIELDS
 from deqc.types import Type, show
 
 
 class BilinearPull(Op):
-    """The cotangent of one of the two factors: g, W and the other factor, contracted."""
+    """The cotangent of one of the two factors: the sum of g_k W_k, times the other factor."""
 
     step = False
+    function = "_weighted_sum"
 
-    def __init__(self, name: str, subscripts: str, axis: int) -> None:
+    def __init__(self, name: str, axis: int) -> None:
         self.name = f"bilinear_{name}"
         self.summary = f"The cotangent of the {name} factor of bilinear."
-        self.subscripts = subscripts
         self.axis = axis  # of the weight
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
@@ -33,23 +33,28 @@ class BilinearPull(Op):
         return _flops(types[1], result)
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
-        """`torch.einsum("…", g, w, b)`."""
-        return call("torch.einsum", self.subscripts, *operands)
+        """`(_weighted_sum(g, w) @ b.unsqueeze(-1)).squeeze(-1)`; from the left that of the second."""
+        g, w, other = operands
+        matrix = call("_weighted_sum", g, w)
+        if self.axis == 1:
+            return method(matmul(matrix, method(other, "unsqueeze", -1)), "squeeze", -1)
+        return method(matmul(method(other, "unsqueeze", -2), matrix), "squeeze", -2)
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
-        """The contraction with g in the place of this factor; W and the other are fixed."""
+        """`bilinear` with g in the place of this factor; W and the other are fixed."""
         pulled, w, other = node.operands
         factors = (g, other) if self.axis == 1 else (other, g)
         return [reduced(make, make("bilinear", *factors, w), pulled.type), None, None]
 
 
 class BilinearWeight(Op):
-    """The cotangent of W: g, a and b, contracted over the batch."""
+    """The cotangent of W: g_k a_i b_j, summed over the batch."""
 
     name = "bilinear_weight"
-    summary = "g, a and b contracted over the batch, the cotangent of the weight of bilinear."
+    summary = "g_k a_i b_j summed over the batch, the cotangent of the weight of bilinear."
     step = False
     rows = False
+    function = "_pairs"
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
         """(out, n, m), no batch."""
@@ -60,8 +65,12 @@ class BilinearWeight(Op):
         return _flops(result, types[0])
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
-        """`torch.einsum("…", g, a, b)`."""
-        return call("torch.einsum", "...k,...i,...j->kij", *operands)
+        """`(g.t() @ _pairs(a, b)).view(k, n, m)`, with all but the last axis flattened where there are more."""
+        g, pairs = operands[0], call("_pairs", *operands[1:])
+        out, n, m = result.shape
+        if attributes["flatten"]:
+            g, pairs = method(g, "reshape", -1, literal(out)), method(pairs, "reshape", -1, literal(n * m))
+        return method(matmul(method(g, "t"), pairs), "view", literal(out), literal(n), literal(m))
 
 
 class Bilinear(Op):
@@ -85,9 +94,10 @@ class Bilinear(Op):
     )
     principal = "of"
     takes = ("of",)
+    function = "_pairs"
     companions = (
-        BilinearPull("first", "...k,kij,...j->...i", 1),
-        BilinearPull("second", "...k,kij,...i->...j", 2),
+        BilinearPull("first", 1),
+        BilinearPull("second", 2),
         BilinearWeight(),
     )
 
@@ -123,10 +133,9 @@ class Bilinear(Op):
         return y + bias[0] if bias else y
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
-        """A contraction of three, which torch takes from left to right."""
+        """`F.linear(_pairs(a, b), w.flatten(1), c)`."""
         a, b, w, *bias = operands
-        y = call("torch.einsum", "...i,kij,...j->...k", a, w, b)
-        return add(y, *bias) if bias else y
+        return call("F.linear", call("_pairs", a, b), method(w, "flatten", 1), *bias)
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
         """Each factor through W and the other."""
@@ -134,7 +143,7 @@ class Bilinear(Op):
         return [
             reduced(make, make("bilinear_first", g, w, b), a.type),
             reduced(make, make("bilinear_second", g, w, a), b.type),
-            make("bilinear_weight", g, a, b),
+            make("bilinear_weight", g, a, b, flatten=g.type.rank > 1 or not g.type.batched),
             *(make("sum_to", g, shape=c.type.shape, batched=False) for c in bias),
         ]
 

@@ -30,10 +30,11 @@ class EmbeddingWeight(Op):
         return types[0].size
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
-        """`g.new_zeros(count, out).index_add(0, x.flatten(), g.flatten(0, -2))`."""
+        """`g.new_zeros(count, out).index_add(0, x.reshape(-1), g.reshape(-1, out))`."""
         g, x = operands
         table = method(g, "new_zeros", *(literal(n) for n in result.shape))
-        return method(table, "index_add", 0, method(x, "flatten"), method(g, "flatten", 0, -2))
+        rows = method(g, "reshape", -1, literal(result.shape[1]))
+        return method(table, "index_add", 0, method(x, "reshape", -1), rows)
 
     repeats = True
 

@@ -7,43 +7,35 @@ from typing import Any
 
 from deqc.fields import Field, Kind
 from deqc.ops.base import GIVEN, INCOMING, Attributes, Make, Op, ShapeError, Value, reduced
-from deqc.ops.code import Attribute, Code, Text, call, matmul
+from deqc.ops.code import Attribute, Code, Text, call, matmul, method, product
 from deqc.types import Type, show
 
 
-class MatmulMatrix(Op):
-    """The cotangent of a matrix that vectors, or all samples, are multiplied by: a contraction."""
+class Outer(Op):
+    """y = a bᵀ, the cotangent of a matrix that vectors are multiplied by."""
 
-    name = "matmul_matrix"
-    summary = "The cotangent of a factor of matmul that is the same for all samples, or that vectors are multiplied by."
+    name = "outer"
+    summary = "a bᵀ of two vectors, the cotangent of a matrix that vectors are multiplied by."
     step = False
     rows = False
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
-        """The shape of the matrix."""
-        return Type(tuple(attributes["shape"]), attributes["batched"])
-
-    def flops(self, attributes: Attributes, types: Sequence[Type], result: Type) -> int:
-        """One multiply-add an entry of both and of what they do not share."""
-        return 2 * types[0].size * types[1].shape[-1]
+        """(n), (m) -> (n, m)."""
+        a, b = types
+        return Type((*a.shape, *b.shape), a.batched or b.batched)
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
-        """`torch.einsum("…", a, g)`."""
-        return call("torch.einsum", attributes["subscripts"], *operands)
-
-    def rule(self, node: Value) -> bool:
-        """Of products sample by sample."""
-        return bool(node.type.batched and all(o.type.batched for o in node.operands))
+        """`a.unsqueeze(-1) * b.unsqueeze(-2)`."""
+        a, b = operands
+        return product(method(a, "unsqueeze", -1), method(b, "unsqueeze", -2))
 
     def adjoint(self, make: Make, node: Value, g: Any) -> Sequence[Any]:
-        """The contraction of g with the other factor."""
+        """The products of g with the other vector."""
         a, b = node.operands
-        factors, result = node.attributes["subscripts"].split("->")
-        first, second = factors.split(",")
-        return [
-            make(self.name, g, b, subscripts=f"{result},{second}->{first}", shape=a.type.shape, batched=True),
-            make(self.name, a, g, subscripts=f"{first},{result}->{second}", shape=b.type.shape, batched=True),
-        ]
+        of_a, of_b = (
+            make("matmul", other, g, turn_a=False, turn_b=turn, vectors=True) for other, turn in ((b, True), (a, False))
+        )
+        return [reduced(make, of_a, a.type), reduced(make, of_b, b.type)]
 
 
 class SparseMatmul(Op):
@@ -109,7 +101,7 @@ class Matmul(Op):
     takes = (INCOMING, "left", "right")
     sparse = frozenset({"left"})
     unbatched = True
-    companions = (MatmulMatrix(), SparseMatmul())
+    companions = (Outer(), SparseMatmul())
 
     def lowered(self, make: Make, attributes: Attributes, *operands: Any) -> Any:
         """One matrix, on its side."""
@@ -167,12 +159,13 @@ class Matmul(Op):
         return (a.unsqueeze(-2) @ b).squeeze(-2) if attributes.get("vectors") else a @ b
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
-        """`a @ b`; a contraction of vectors with a matrix for each sample."""
+        """`a @ b`; a vector for each sample is a matrix of one row."""
         a, b = operands
-        if attributes.get("vectors"):
-            return call("torch.einsum", "...i,...ji->...j" if attributes["turn_b"] else "...i,...ij->...j", a, b)
         a = Attribute(a, "mT") if attributes["turn_a"] else a
-        return matmul(a, Attribute(b, "mT") if attributes["turn_b"] else b)
+        b = Attribute(b, "mT") if attributes["turn_b"] else b
+        if attributes.get("vectors"):
+            return method(matmul(method(a, "unsqueeze", -2), b), "squeeze", -2)
+        return matmul(a, b)
 
     def row_wise(self, node: Value) -> bool:
         """Of vectors."""
@@ -183,21 +176,16 @@ class Matmul(Op):
         a, b = node.operands
         turn_a, turn_b = node.attributes["turn_a"], node.attributes["turn_b"]
         vectors = node.attributes.get("vectors", False)
-        if _shared(a, node):  # sum over the batch of g Bᵀ
-            second, matrix = ("...kj" if turn_b else "...jk"), ("ji" if turn_a else "ij")
-            of_a = make(
-                "matmul_matrix", g, b, subscripts=f"...ik,{second}->{matrix}", shape=a.type.shape, batched=False
-            )
+        if _shared(a, node):  # g Bᵀ
+            of_a = _summed(make, _turned(make, g), b if turn_b else _turned(make, b), turn_a)
         elif turn_a:
             of_a = make("matmul", b, g, turn_a=turn_b, turn_b=True)
         else:
             of_a = make("matmul", g, b, turn_a=False, turn_b=not turn_b, vectors=vectors)
-        matrix = "kj" if turn_b else "jk"
         if vectors:
-            of_b = make("matmul_matrix", a, g, subscripts=f"...j,...k->...{matrix}", shape=b.type.shape, batched=True)
-        elif _shared(b, node):  # sum over the batch, and all axes before the last, of Aᵀ g
-            both = "...ji,...ik" if turn_a else "...j,...k"
-            of_b = make("matmul_matrix", a, g, subscripts=f"{both}->{matrix}", shape=b.type.shape, batched=False)
+            of_b = make("outer", *((g, a) if turn_b else (a, g)))
+        elif _shared(b, node):  # Aᵀ g
+            of_b = _summed(make, _turned(make, a) if turn_a else a, g, turn_b)
         elif turn_b:
             of_b = make("matmul", g, a, turn_a=True, turn_b=turn_a)
         else:
@@ -208,6 +196,17 @@ class Matmul(Op):
 def _shared(factor: Value, node: Value) -> bool:
     """Whether it is one matrix for all samples, or for all axes before the last two."""
     return factor.type.rank == 2 and (node.type.rank != 2 or (node.type.batched and not factor.type.batched))
+
+
+def _turned(make: Make, x: Any) -> Any:
+    """xᵀ of every sample."""
+    return make("permute", x, dims=(1, 0))
+
+
+def _summed(make: Make, u: Any, v: Any, turn: bool) -> Any:
+    """uᵀ v, or its transpose, summed over the batch and all axes before the last."""
+    u, v = (v, u) if turn else (u, v)
+    return make("linear_weight", u, v, flatten=u.type.rank > 1 or not u.type.batched)
 
 
 OP = Matmul()

@@ -59,7 +59,7 @@ def f(z: Tensor, w: Weights) -> Tensor:
     normed = F.rms_norm(z.reshape(-1, 12, 32) + w.inject, (32,), None, 1e-05)
     p = F.linear(normed, w.main, w.main_bias)
     p_1 = (0.35355339059327373 * _heads(p[..., :32], 4)) @ _heads(p[..., 32:64], 4).mT
-    joined = (torch.softmax(_causal(p_1), -1) @ _heads(p[..., 64:96], 4)).transpose(-3, -2).flatten(-2)
+    joined = _joined(torch.softmax(_causal(p_1), -1) @ _heads(p[..., 64:96], 4))
     p_1_1 = F.linear(joined, w.main_0_residual_linear_weight, w.main_0_residual_linear_bias)
     normed_1 = F.rms_norm(normed + 0.5 * p_1_1, (32,), None, 1e-05)
     p_2 = F.linear(normed_1, w.main_0_residual_1_linear_weight, w.main_0_residual_1_linear_bias)
@@ -94,7 +94,7 @@ def linearize(z: Tensor, w: Weights) -> Linearization:
     heads_1 = _heads(p[..., 64:96], 4)
     scaled = 0.35355339059327373 * _heads(p[..., :32], 4)
     attention = torch.softmax(_causal(scaled @ heads.mT), -1)
-    joined = (attention @ heads_1).transpose(-3, -2).flatten(-2)
+    joined = _joined(attention @ heads_1)
     p_1 = F.linear(joined, w.main_0_residual_linear_weight, w.main_0_residual_linear_bias)
     total_1 = normed + 0.5 * p_1
     normed_1 = F.rms_norm(total_1, (32,), None, 1e-05)
@@ -127,12 +127,11 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     g_p = _heads((0.5 * g_total_1) @ w.main_0_residual_linear_weight, 4)
     g_attention = g_p @ at.heads_1.mT
     g_scores = at.attention * (g_attention - (g_attention * at.attention).sum(-1, keepdim=True))
-    g_part = (0.35355339059327373 * (g_scores @ at.heads)).transpose(-3, -2).flatten(-2)
     g_p_1 = torch.cat(
         [
-            g_part,
-            (g_scores.mT @ at.scaled).transpose(-3, -2).flatten(-2),
-            (at.attention.mT @ g_p).transpose(-3, -2).flatten(-2),
+            _joined(0.35355339059327373 * (g_scores @ at.heads)),
+            _joined(g_scores.mT @ at.scaled),
+            _joined(at.attention.mT @ g_p),
         ],
         -1,
     )
@@ -149,12 +148,11 @@ def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,
     g_p = _heads(g_p_1 @ w.main_0_residual_linear_weight, 4)
     g_attention = g_p @ at.heads_1.mT
     g_scores = at.attention * (g_attention - (g_attention * at.attention).sum(-1, keepdim=True))
-    g_part = (0.35355339059327373 * (g_scores @ at.heads)).transpose(-3, -2).flatten(-2)
     g_p_3 = torch.cat(
         [
-            g_part,
-            (g_scores.mT @ at.scaled).transpose(-3, -2).flatten(-2),
-            (at.attention.mT @ g_p).transpose(-3, -2).flatten(-2),
+            _joined(0.35355339059327373 * (g_scores @ at.heads)),
+            _joined(g_scores.mT @ at.scaled),
+            _joined(at.attention.mT @ g_p),
         ],
         -1,
     )
@@ -174,6 +172,11 @@ def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,
 def _heads(x: Tensor, heads: int) -> Tensor:
     """(..., length, heads * d) -> (..., heads, length, d)."""
     return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads).transpose(-3, -2)
+
+
+def _joined(x: Tensor) -> Tensor:
+    """The inverse of `_heads`."""
+    return x.transpose(-3, -2).reshape(*x.shape[:-3], x.shape[-2], x.shape[-3] * x.shape[-1])
 
 
 def _causal(scores: Tensor, window: int | None = None) -> Tensor:

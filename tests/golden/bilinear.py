@@ -51,7 +51,7 @@ class Weights(NamedTuple):
 def f(z: Tensor, w: Weights) -> Tensor:
     """One application of the map, (B, 10) -> (B, 10)."""
     p = torch.addmm(w.inject, z, w.linear_weight.t())
-    p_1 = torch.einsum("...i,kij,...j->...k", z, w.bilinear_weight, w.direction)
+    p_1 = F.linear(_pairs(z, w.direction), w.bilinear_weight.flatten(1))
     return 0.5 * torch.tanh(p + p_1)
 
 
@@ -65,7 +65,7 @@ class Linearization(NamedTuple):
 def linearize(z: Tensor, w: Weights) -> Linearization:
     """The factors of df/dz at z."""
     p = torch.addmm(w.inject, z, w.linear_weight.t())
-    p_1 = torch.einsum("...i,kij,...j->...k", z, w.bilinear_weight, w.direction)
+    p_1 = F.linear(_pairs(z, w.direction), w.bilinear_weight.flatten(1))
     a = torch.tanh(p + p_1)
     return Linearization(w.direction, 1 - a * a)
 
@@ -73,7 +73,7 @@ def linearize(z: Tensor, w: Weights) -> Linearization:
 def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     """(df/dz)^T u, u of shape (B, 10) or (B, rows, 10)."""
     g_total = 0.5 * u * at.d_a
-    bilinear_first = torch.einsum("...k,kij,...j->...i", g_total, w.bilinear_weight, at.direction)
+    bilinear_first = (_weighted_sum(g_total, w.bilinear_weight) @ at.direction.unsqueeze(-1)).squeeze(-1)
     return bilinear_first + g_total @ w.linear_weight
 
 
@@ -84,8 +84,8 @@ def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,
     return Weights(
         g_total.t() @ z if needed[0] else _EMPTY,
         g_total,
-        torch.einsum("...k,kij,...i->...j", g_total, w.bilinear_weight, z) if needed[2] else _EMPTY,
-        torch.einsum("...k,...i,...j->kij", g_total, z, w.direction) if needed[3] else _EMPTY,
+        (z.unsqueeze(-2) @ _weighted_sum(g_total, w.bilinear_weight)).squeeze(-2) if needed[2] else _EMPTY,
+        (g_total.t() @ _pairs(z, w.direction)).view(10, 10, 6) if needed[3] else _EMPTY,
     )
 
 
@@ -94,6 +94,17 @@ def jacobian(z: Tensor, w: Weights) -> Tensor:
     eye = torch.eye(10, dtype=z.dtype, device=z.device)
     at = Linearization(*(t.unsqueeze(1) for t in linearize(z, w)))
     return vjp(eye.expand(z.shape[0], -1, -1), at, w)
+
+
+def _pairs(a: Tensor, b: Tensor) -> Tensor:
+    """Every entry of a times every one of b, (..., n) and (..., m) -> (..., n * m)."""
+    products = a.unsqueeze(-1) * b.unsqueeze(-2)
+    return products.reshape(*products.shape[:-2], a.shape[-1] * b.shape[-1])
+
+
+def _weighted_sum(g: Tensor, w: Tensor) -> Tensor:
+    """The sum of g_k W_k, (..., k) and (k, n, m) -> (..., n, m)."""
+    return (g @ w.flatten(1)).reshape(*g.shape[:-1], *w.shape[1:])
 
 
 # ---- the module ----------------------------------------------------------------------------------

@@ -84,13 +84,11 @@ def f(z: Tensor, w: Weights) -> Tensor:
     scores = _by_key((heads_2 + w.position_bias) @ w.inject.mT, L + M)
     total = p + scores
     p_1 = torch.softmax(_causal(0.125 * total), -1) @ _heads(qkv[..., 1024:1536], 8)
-    p_2 = F.linear(p_1.transpose(-3, -2).flatten(-2), w.weight_1, w.main_0_residual_linear_1_bias)
-    normed = _layer_norm(z_1 + p_2 * w.mask)
+    product = F.linear(_joined(p_1), w.weight_1, w.main_0_residual_linear_1_bias) * w.mask
+    normed = _layer_norm(z_1 + product)
     p_1_1 = F.linear(normed, w.main_0_residual_1_linear_weight, w.main_0_residual_1_linear_bias)
-    p_2_1 = F.linear(
-        torch.relu(p_1_1) * w.mask_1, w.main_0_residual_1_linear_1_weight, w.main_0_residual_1_linear_1_bias
-    )
-    return _layer_norm(normed + p_2_1 * w.mask_2).reshape(-1, 512 * L)
+    p_2 = F.linear(torch.relu(p_1_1) * w.mask_1, w.main_0_residual_1_linear_1_weight, w.main_0_residual_1_linear_1_bias)
+    return _layer_norm(normed + p_2 * w.mask_2).reshape(-1, 512 * L)
 
 
 class Linearization(NamedTuple):
@@ -131,7 +129,7 @@ def linearize(z: Tensor, w: Weights) -> Linearization:
     total_1 = heads_2 + w.position_bias
     scaled = 0.125 * (total @ heads.mT + _by_key(total_1 @ w.inject.mT, L + M))
     attention = torch.softmax(_causal(scaled), -1)
-    joined_1 = (attention @ heads_1).transpose(-3, -2).flatten(-2)
+    joined_1 = _joined(attention @ heads_1)
     p = F.linear(joined_1, w.weight_1, w.main_0_residual_linear_1_bias)
     total_2 = z_1 + p * w.mask
     normed = _layer_norm(total_2)
@@ -176,15 +174,8 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     g_attention = g_p @ at.heads_1.mT
     g_scores = at.attention * (g_attention - (g_attention * at.attention).sum(-1, keepdim=True))
     g_total = 0.125 * g_scores
-    g_part = (_by_distance(g_total, L + M) @ w.inject + g_total @ at.heads).transpose(-3, -2).flatten(-2)
-    g_qkv = torch.cat(
-        [
-            F.pad(g_part, (0, 0, M, 0)),
-            (g_total.mT @ at.total).transpose(-3, -2).flatten(-2),
-            (at.attention.mT @ g_p).transpose(-3, -2).flatten(-2),
-        ],
-        -1,
-    )
+    g_part = _joined(_by_distance(g_total, L + M) @ w.inject + g_total @ at.heads)
+    g_qkv = torch.cat([F.pad(g_part, (0, 0, M, 0)), _joined(g_total.mT @ at.total), _joined(at.attention.mT @ g_p)], -1)
     return (g_total_2 + (g_qkv @ w.weight)[:, M : L + M]).reshape(-1, 512 * L)
 
 
@@ -206,12 +197,11 @@ def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,
     g_p_4 = _by_distance(g_total, L + M)
     g_total_1 = g_p_4 @ w.inject
     g_total_4 = g_total @ at.heads
-    g_part = F.pad((g_total_1 + g_total_4).transpose(-3, -2).flatten(-2), (0, 0, M, 0))
     g_qkv = torch.cat(
         [
-            g_part,
-            (g_total.mT @ at.total).transpose(-3, -2).flatten(-2),
-            (at.attention.mT @ g_p_3).transpose(-3, -2).flatten(-2),
+            F.pad(_joined(g_total_1 + g_total_4), (0, 0, M, 0)),
+            _joined(g_total.mT @ at.total),
+            _joined(at.attention.mT @ g_p_3),
         ],
         -1,
     )
@@ -239,6 +229,11 @@ def _heads(x: Tensor, heads: int) -> Tensor:
     return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads).transpose(-3, -2)
 
 
+def _joined(x: Tensor) -> Tensor:
+    """The inverse of `_heads`."""
+    return x.transpose(-3, -2).reshape(*x.shape[:-3], x.shape[-2], x.shape[-3] * x.shape[-1])
+
+
 def _causal(scores: Tensor, window: int | None = None) -> Tensor:
     """The scores, -inf where a key comes after its query, or `window` places before; the last two belong together."""
     places = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device)
@@ -250,14 +245,15 @@ def _causal(scores: Tensor, window: int | None = None) -> Tensor:
 def _by_key(scores: Tensor, keys: int) -> Tensor:
     """y[i, j] = scores[i, j + L - 1 - i]: scores by distance, the largest first, as scores by key (Dai et al. 2019)."""
     length, distances = scores.shape[-2:]
-    shifted = F.pad(scores, (1, 0)).flatten(-2)[..., length:]
+    shifted = F.pad(scores, (1, 0)).reshape(*scores.shape[:-2], length * (distances + 1))[..., length:]
     return shifted.reshape(*shifted.shape[:-1], length, distances)[..., :keys]
 
 
 def _by_distance(g: Tensor, distances: int) -> Tensor:
     """The transpose of `_by_key`."""
     length, keys = g.shape[-2:]
-    shifted = F.pad(F.pad(g, (0, distances - keys)).flatten(-2), (length, 0))
+    padded = F.pad(g, (0, distances - keys)).reshape(*g.shape[:-2], length * distances)
+    shifted = F.pad(padded, (length, 0))
     return shifted.reshape(*shifted.shape[:-1], length, distances + 1)[..., 1:]
 
 

@@ -75,7 +75,7 @@ def f(z: Tensor, w: Weights) -> Tensor:
     scores = _by_key((heads_2 + w.position_bias) @ w.inject_1.mT, 8)
     total = p_2 + scores
     p_3 = torch.softmax(_causal(0.5 * total), -1) @ _heads(p[..., 8:16], 2)
-    p_2_1 = F.linear(p_3.transpose(-3, -2).flatten(-2), w.main_0_residual_linear_weight, w.main_0_residual_linear_bias)
+    p_2_1 = F.linear(_joined(p_3), w.main_0_residual_linear_weight, w.main_0_residual_linear_bias)
     scaled_1 = 0.6 * F.rms_norm(z_1 + p_2_1, (8,), None, 1e-05)
     p_3_1 = F.linear(scaled_1, w.main_0_sum_1_linear_weight, w.main_0_sum_1_linear_bias)
     p_4 = F.linear(F.gelu(p_3_1), w.main_0_sum_1_linear_1_weight, w.main_0_sum_1_linear_1_bias)
@@ -122,7 +122,7 @@ def linearize(z: Tensor, w: Weights) -> Linearization:
     total_1 = heads_2 + w.position_bias
     scaled = 0.5 * (total @ heads.mT + _by_key(total_1 @ w.inject_1.mT, 8))
     attention = torch.softmax(_causal(scaled), -1)
-    joined_1 = (attention @ heads_1).transpose(-3, -2).flatten(-2)
+    joined_1 = _joined(attention @ heads_1)
     p_2 = F.linear(joined_1, w.main_0_residual_linear_weight, w.main_0_residual_linear_bias)
     total_2 = z_1 + p_2
     normed_1 = F.rms_norm(total_2, (8,), None, 1e-05)
@@ -160,11 +160,8 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     g_attention = g_p @ at.heads_1.mT
     g_scores = at.attention * (g_attention - (g_attention * at.attention).sum(-1, keepdim=True))
     g_total = 0.5 * g_scores
-    g_p_1 = torch.cat(
-        [(g_total.mT @ at.total).transpose(-3, -2).flatten(-2), (at.attention.mT @ g_p).transpose(-3, -2).flatten(-2)],
-        -1,
-    )
-    g_p_1_1 = (_by_distance(g_total, 8) @ w.inject_1 + g_total @ at.heads).transpose(-3, -2).flatten(-2)
+    g_p_1 = torch.cat([_joined(g_total.mT @ at.total), _joined(at.attention.mT @ g_p)], -1)
+    g_p_1_1 = _joined(_by_distance(g_total, 8) @ w.inject_1 + g_total @ at.heads)
     a = F.pad(g_p_1_1 @ w.main_0_residual_relative_attention_query_linear_weight, (0, 0, 2, 0))
     g_state = _rms_norm_pull(g_p_1 @ w.main + a, at.n_joined, at.s_joined)[:, 2:8]
     return (g_total_2 + g_state).reshape(-1, 48)
@@ -181,14 +178,11 @@ def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,
     g_attention = g_p @ at.heads_1.mT
     g_scores = at.attention * (g_attention - (g_attention * at.attention).sum(-1, keepdim=True))
     g_total = 0.5 * g_scores
-    g_p_1 = torch.cat(
-        [(g_total.mT @ at.total).transpose(-3, -2).flatten(-2), (at.attention.mT @ g_p).transpose(-3, -2).flatten(-2)],
-        -1,
-    )
+    g_p_1 = torch.cat([_joined(g_total.mT @ at.total), _joined(at.attention.mT @ g_p)], -1)
     g_p_2 = _by_distance(g_total, 8)
     g_total_1 = g_p_2 @ w.inject_1
     g_total_4 = g_total @ at.heads
-    g_p_1_1 = (g_total_1 + g_total_4).transpose(-3, -2).flatten(-2)
+    g_p_1_1 = _joined(g_total_1 + g_total_4)
     a = F.pad(g_p_1_1 @ w.main_0_residual_relative_attention_query_linear_weight, (0, 0, 2, 0))
     g_joined = _rms_norm_pull(g_p_1 @ w.main + a, at.n_joined, at.s_joined)
     return Weights(
@@ -215,6 +209,11 @@ def _heads(x: Tensor, heads: int) -> Tensor:
     return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads).transpose(-3, -2)
 
 
+def _joined(x: Tensor) -> Tensor:
+    """The inverse of `_heads`."""
+    return x.transpose(-3, -2).reshape(*x.shape[:-3], x.shape[-2], x.shape[-3] * x.shape[-1])
+
+
 def _causal(scores: Tensor, window: int | None = None) -> Tensor:
     """The scores, -inf where a key comes after its query, or `window` places before; the last two belong together."""
     places = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device)
@@ -226,14 +225,15 @@ def _causal(scores: Tensor, window: int | None = None) -> Tensor:
 def _by_key(scores: Tensor, keys: int) -> Tensor:
     """y[i, j] = scores[i, j + L - 1 - i]: scores by distance, the largest first, as scores by key (Dai et al. 2019)."""
     length, distances = scores.shape[-2:]
-    shifted = F.pad(scores, (1, 0)).flatten(-2)[..., length:]
+    shifted = F.pad(scores, (1, 0)).reshape(*scores.shape[:-2], length * (distances + 1))[..., length:]
     return shifted.reshape(*shifted.shape[:-1], length, distances)[..., :keys]
 
 
 def _by_distance(g: Tensor, distances: int) -> Tensor:
     """The transpose of `_by_key`."""
     length, keys = g.shape[-2:]
-    shifted = F.pad(F.pad(g, (0, distances - keys)).flatten(-2), (length, 0))
+    padded = F.pad(g, (0, distances - keys)).reshape(*g.shape[:-2], length * distances)
+    shifted = F.pad(padded, (length, 0))
     return shifted.reshape(*shifted.shape[:-1], length, distances + 1)[..., 1:]
 
 

@@ -554,9 +554,9 @@ _THREE = "query: {linear: 4}, key: {linear: 4}, value: {linear: 6}"
 _FIELDS = (_field("query"), _field("key"), _field("value"))
 
 ATTENTION = [
+    _attention(f"heads: 2, {_THREE}", *_FIELDS, (3, 2), (3, 6), heads=2),
     _attention("", _own, _own, _own, (3, 2), (3, 2)),
     _attention(_THREE, *_FIELDS, (3, 2), (3, 6)),
-    _attention(f"heads: 2, {_THREE}", *_FIELDS, (3, 2), (3, 6), heads=2),
     _attention(f"heads: 2, causal: true, {_THREE}", *_FIELDS, (3, 2), (3, 6), heads=2, causal=True),
     _attention("causal: true", _own, _own, _own, (3, 2), (3, 2), causal=True),
     _attention("key: $x, value: $x", _own, _given, _given, (2, 3), (2, 3), x=(4, 3)),
