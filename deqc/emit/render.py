@@ -398,7 +398,9 @@ def noted(text: str) -> str:
 
 
 def adjoint_solve(adjoint: AdjointPlan) -> str:
-    """What messages call the backward solve, as a string of the module."""
+    """What messages call the backward solve, in terms of the module."""
+    if adjoint.method == "implicit":
+        return "what"
     return '"the way back"' if adjoint.method == "reversible" else '"the backward solve"'
 
 
@@ -413,7 +415,7 @@ def adjoint_goal(plan: Plan) -> str:
     if adjoint.method == "reversible":
         return 'f"|start found again - start| <= {ADJOINT_DRIFT} |z* - start|"'
     steps = "" if adjoint.linear_solver == "lu" else " in {ADJOINT_STEPS} steps"
-    return f'f"|residual| <= {{ADJOINT_RTOL}} |gradient| + {{ADJOINT_ATOL}}{steps}"'
+    return f'f"|residual| <= {{ADJOINT_RTOL}} |right side| + {{ADJOINT_ATOL}}{steps}"'
 
 
 def adjoint_remedy(adjoint: AdjointPlan) -> str:
@@ -425,8 +427,8 @@ def adjoint_remedy(adjoint: AdjointPlan) -> str:
     if adjoint.method == "reversible":
         return '"The gradient may be inexact: try fewer max_steps, a smaller damping, or adjoint implicit."'
     if adjoint.linear_solver == "lu":
-        return '"I - df/dz is close to singular at the solution: the gradient is not to be trusted."'
-    return '"The gradient is inexact: try more max_steps of the linear solver, or gmres or lu."'
+        return '"I - df/dz is close to singular at the solution: the derivative is not to be trusted."'
+    return '"The derivative is inexact: try more max_steps of the linear solver, or gmres or lu."'
 
 
 _GLOBALS: Final[dict[str, Callable[..., object]]] = {

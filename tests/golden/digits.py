@@ -508,16 +508,14 @@ def _any(flags: Tensor, unknown: bool = True) -> bool:
 
 
 def _report(what: str, record: Record, goal: str, remedy: str) -> None:
-    """Warns where samples missed their goal; silent where compiled and under a transform."""
-    status = record.status
-    if torch.compiler.is_compiling() or torch.func.debug_unwrap(status) is not status:
+    """Warns where samples missed their goal; silent where there are no values to read."""
+    if torch.compiler.is_compiling() or not _any(record.status > 0, unknown=False):
         return
-    if not _any(status > 0, unknown=False):
-        return
+    status, norm = (torch.func.debug_unwrap(of) for of in (record.status, record.residual_norm))
     counts = {name.lower(): int((status == value).sum()) for name, value in Status.__members__.items() if value}
     ends = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    worst = float(record.residual_norm.nan_to_num(math.inf).amax())
-    text = f"Digits: {what} missed {goal} on {sum(counts.values())} of {len(status)} samples"
+    worst = float(norm.detach().nan_to_num(math.inf).amax())
+    text = f"Digits: {what} missed {goal} on {sum(counts.values())} of {status.numel()} samples"
     warnings.warn(f"{text} ({ends}); the worst residual norm is {worst:.1e}. {remedy}", stacklevel=4)
 
 
@@ -542,7 +540,7 @@ def equilibrium(z0: Tensor, w: Weights) -> tuple[Tensor, Record]:
 
 
 def _attach(kind: str, record: Record | None, v: Tensor, *p: Tensor) -> Tensor:
-    """v with its derivatives: given for "state", else solved for; `record` takes the record of a backward solve."""
+    """v with its derivatives: given for "state", else solved for; `record` is of the solve, None in further ones."""
     if not torch.compiler.is_compiling():
         return cast(Tensor, cast(Any, _ImplicitForward).apply(kind, record, v, *p))
     if kind == "state":
@@ -660,13 +658,15 @@ class _Implicit(torch.autograd.Function):
         if kind == "state":
             return v.clone()
         v, solved = _linear_solve(kind, *p)
-        if record is not None and not torch.compiler.is_compiling():
-            _file(record, solved)
+        if not torch.compiler.is_compiling():
+            _file(kind, record, solved)
         return v
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         ctx.kind, ctx.record = inputs[:2]
+        if ctx.kind != "state":
+            ctx.record = None  # the derivatives of v are further ones
         ctx.save_for_backward(output, *inputs[3:])
         if not torch.compiler.is_compiling():
             ctx.save_for_forward(output, *inputs[3:])
@@ -676,10 +676,9 @@ class _Implicit(torch.autograd.Function):
         v, *p = ctx.saved_tensors
         at = (v, *p) if ctx.kind == "state" else p[1:]
         needed = ctx.needs_input_grad[3:]
-        record = ctx.record if ctx.kind == "state" else None
         kind = "tangent" if ctx.kind == "adjoint" else "adjoint"
         with torch.autocast(grads[0].device.type, enabled=False):
-            u = _attach(kind, record, grads[0], grads[0], *at)
+            u = _attach(kind, ctx.record, grads[0], grads[0], *at)
             if ctx.kind == "state" and (torch.compiler.is_compiling() or not torch.is_grad_enabled()):
                 found: tuple[Any, ...] = pullback(u, v, Weights(*p), needed)
             else:
@@ -695,19 +694,22 @@ class _ImplicitForward(_Implicit):
         v, *p = ctx.saved_tensors
         at = (v, *p) if ctx.kind == "state" else p[1:]
         b = _jvp(lambda *p: _equation(ctx.kind, v, *p), tuple(p), tangents[3:])
-        return _attach("adjoint" if ctx.kind == "adjoint" else "tangent", None, b, b, *at)
+        return _attach("adjoint" if ctx.kind == "adjoint" else "tangent", ctx.record, b, b, *at)
 
 
-def _file(record: Record, solved: Record) -> None:
-    """Files the record of a backward solve, unless its tensors belong to a transform and end with it."""
-    if torch.func.debug_unwrap(solved.status) is solved.status and _any(solved.status >= 0, unknown=False):
+def _file(kind: str, record: Record | None, solved: Record) -> None:
+    """Files the record of a first backward solve, unless its tensors belong to a transform and end with it."""
+    lasts = torch.func.debug_unwrap(solved.status) is solved.status and _any(solved.status >= 0, unknown=False)
+    if lasts and record is not None and kind == "adjoint":
         record.adjoint = solved
-        _report(
-            "the backward solve",
-            solved,
-            f"|residual| <= {ADJOINT_RTOL} |gradient| + {ADJOINT_ATOL} in {ADJOINT_STEPS} steps",
-            "The gradient is inexact: try more max_steps of the linear solver, or gmres or lu.",
-        )
+    first = "the backward solve" if kind == "adjoint" else "the forward-mode solve"
+    what = "the solve of a further derivative" if record is None else first
+    _report(
+        what,
+        solved,
+        f"|residual| <= {ADJOINT_RTOL} |right side| + {ADJOINT_ATOL} in {ADJOINT_STEPS} steps",
+        "The derivative is inexact: try more max_steps of the linear solver, or gmres or lu.",
+    )
 
 
 def _vjp(function: Callable[..., Any], *primals: Any) -> tuple[Tensor, Callable[..., Any]]:

@@ -474,16 +474,14 @@ def _any(flags: Tensor, unknown: bool = True) -> bool:
 
 
 def _report(what: str, record: Record, goal: str, remedy: str) -> None:
-    """Warns where samples missed their goal; silent where compiled and under a transform."""
-    status = record.status
-    if torch.compiler.is_compiling() or torch.func.debug_unwrap(status) is not status:
+    """Warns where samples missed their goal; silent where there are no values to read."""
+    if torch.compiler.is_compiling() or not _any(record.status > 0, unknown=False):
         return
-    if not _any(status > 0, unknown=False):
-        return
+    status, norm = (torch.func.debug_unwrap(of) for of in (record.status, record.residual_norm))
     counts = {name.lower(): int((status == value).sum()) for name, value in Status.__members__.items() if value}
     ends = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    worst = float(record.residual_norm.nan_to_num(math.inf).amax())
-    text = f"DeqInr: {what} missed {goal} on {sum(counts.values())} of {len(status)} samples"
+    worst = float(norm.detach().nan_to_num(math.inf).amax())
+    text = f"DeqInr: {what} missed {goal} on {sum(counts.values())} of {status.numel()} samples"
     warnings.warn(f"{text} ({ends}); the worst residual norm is {worst:.1e}. {remedy}", stacklevel=4)
 
 

@@ -677,16 +677,14 @@ def _any(flags: Tensor, unknown: bool = True) -> bool:
 
 
 def _report(what: str, record: Record, goal: str, remedy: str) -> None:
-    """Warns where samples missed their goal; silent where compiled and under a transform."""
-    status = record.status
-    if torch.compiler.is_compiling() or torch.func.debug_unwrap(status) is not status:
+    """Warns where samples missed their goal; silent where there are no values to read."""
+    if torch.compiler.is_compiling() or not _any(record.status > 0, unknown=False):
         return
-    if not _any(status > 0, unknown=False):
-        return
+    status, norm = (torch.func.debug_unwrap(of) for of in (record.status, record.residual_norm))
     counts = {name.lower(): int((status == value).sum()) for name, value in Status.__members__.items() if value}
     ends = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    worst = float(record.residual_norm.nan_to_num(math.inf).amax())
-    text = f"MultiScaleNode: {what} missed {goal} on {sum(counts.values())} of {len(status)} samples"
+    worst = float(norm.detach().nan_to_num(math.inf).amax())
+    text = f"MultiScaleNode: {what} missed {goal} on {sum(counts.values())} of {status.numel()} samples"
     warnings.warn(f"{text} ({ends}); the most time left is {worst:.1e}. {remedy}", stacklevel=4)
 
 
@@ -827,12 +825,12 @@ def _file(record: Record, solved: Record) -> None:
     """Files the record of a backward solve, unless its tensors belong to a transform and end with it."""
     if torch.func.debug_unwrap(solved.status) is solved.status and _any(solved.status >= 0, unknown=False):
         record.adjoint = solved
-        _report(
-            "the backward solve",
-            solved,
-            f"t = {START} in {MAX_STEPS} steps",
-            "The gradient is not to be trusted: try more max_steps, or a looser tolerance.",
-        )
+    _report(
+        "the backward solve",
+        solved,
+        f"t = {START} in {MAX_STEPS} steps",
+        "The gradient is not to be trusted: try more max_steps, or a looser tolerance.",
+    )
 
 
 MultiScaleNode.integrate = staticmethod(integrate)
