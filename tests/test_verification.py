@@ -88,6 +88,22 @@ def test_equilibria_that_repel_are_found_from_near_them() -> None:
     assert (2 * z.cos() - 1.5 * z).abs().max() < 1e-14
 
 
+def test_equilibria_are_found_where_the_whole_step_leads_too_far() -> None:
+    """Of z = tanh(0.9995 z) + 1e-3 the slope is nearly 1 at 0, which makes Newton's first step from there 2."""
+    z, left = equilibrium(lambda z: (0.9995 * z).tanh() + 1e-3, torch.zeros(2, 3, dtype=torch.float64))
+    assert left.max() < 1e-14
+    assert (z - 0.14).abs().max() < 0.01
+
+
+def test_gradients_are_judged_where_f_is_nearly_singular() -> None:
+    """There a residual within the tolerance is far from the equilibrium: z* is off, and the code is right."""
+    f = "[{sum: [[{times: 0.9995}, tanh], [$x, {times: 1e-3}]]}]"
+    text = f"{{deqc: 1, name: Near, input: {{x: [2]}}, scale: [2], main_layers: {f}, solver: newton}}"
+    found = verified(text, inputs={"x": torch.tensor([[0.5, 0.2], [-0.4, 0.9], [0.1, 0.1]])})
+    assert check(found, "z*").verdict == "off"
+    assert check(found, "gradient").verdict == check(found, "finite differences").verdict == "good"
+
+
 def test_where_there_is_no_equilibrium_something_is_left() -> None:
     _, left = equilibrium(lambda z: torch.stack([z[:, 0] + 1, z[:, 1] / 2], 1), torch.ones(1, 2, dtype=torch.float64))
     assert left.item() > 0.1

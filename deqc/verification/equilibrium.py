@@ -11,6 +11,7 @@ from torch import Tensor
 from deqc.verification.krylov import Map, solve
 
 _STEPS = 30
+_HALVINGS = 10  # of a step that leads too far, as it does where I - df/dz is nearly singular
 _FORCING = 1e-6  # how exactly the linear system of a step is solved
 _ENOUGH = 1e-14  # max |f(z) - z|, in units of the larger of 1 and max |z|, that is rounding
 
@@ -20,24 +21,36 @@ def equilibrium(f: Map, z: Tensor) -> tuple[Tensor, Tensor]:
 
     The latter in units of the larger of 1 and max |z|, z the given one.
 
-    Newton's method, whose systems GMRES solves on central differences of f (Knoll & Keyes 2004). A sample takes a
-    step only where that makes its residual smaller, and it ends where none does: at rounding, or stuck.
+    Newton's method, whose systems GMRES solves on central differences of f (Knoll & Keyes 2004). Of a step a sample
+    takes the whole, or the half, or its half …: the first that makes its residual smaller. It ends where none does:
+    at rounding, or stuck.
     """
     with torch.no_grad():
         scale = z.abs().amax(1).clamp_min(1)
         r = f(z) - z
         for _ in range(_STEPS):
-            norm = _norm(r, scale)
-            if not bool((norm > _ENOUGH).any()):
+            if not bool((_norm(r, scale) > _ENOUGH).any()):
                 break
-            new = z + solve(partial(_product, f, z), torch.where(r.isfinite(), r, 0.0), _FORCING)[0]
-            left = f(new) - new
-            better = _norm(left, scale) < norm
-            if not bool(better.any()):
+            step = solve(partial(_product, f, z), torch.where(r.isfinite(), r, 0.0), _FORCING)[0]
+            z, r, moved = _moved(f, z, r, step, scale)
+            if not bool(moved.any()):
                 break
-            move = better.unsqueeze(1)
-            z, r = torch.where(move, new, z), torch.where(move, left, r)
         return z, _norm(r, scale)
+
+
+def _moved(f: Map, z: Tensor, r: Tensor, step: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """z and f(z) - z after the first of step, step / 2, step / 4 … that makes the latter less, and where one does."""
+    start, norm = z, _norm(r, scale)
+    moved = torch.zeros_like(norm, dtype=torch.bool)
+    for halvings in range(_HALVINGS + 1):
+        new = start + step / 2**halvings
+        left = f(new) - new
+        better = ~moved & (_norm(left, scale) < norm)
+        z, r = (torch.where(better.unsqueeze(1), *pair) for pair in ((new, z), (left, r)))
+        moved |= better
+        if bool((moved | (norm <= _ENOUGH)).all()):
+            break
+    return z, r, moved
 
 
 def _norm(r: Tensor, scale: Tensor) -> Tensor:
