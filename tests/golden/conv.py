@@ -613,23 +613,22 @@ def _adjoint_solve(product: Map, b: Tensor) -> tuple[Tensor, Record]:
 def _gmres(product: Map, b: Tensor, goal: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
     """Solves x - product(x) = b with a Krylov space for each sample (Saad & Schultz 1986).
 
-    Gram-Schmidt taken twice (Giraud et al. 2005), and Givens rotations; of their product a step needs the last row
-    alone, so that it costs the same number of operations however many vectors there are. A sample adds zero vectors
-    once its residual norm has reached its goal, or its space no longer grows. Returns x, the residual norms and the
-    products of each sample, at most so many.
+    Gram-Schmidt taken twice (Giraud et al. 2005) makes a Hessenberg matrix H. Of the row q with q H = 0, which begins
+    with 1, a step makes one number, and the residual norm is |b| / |q|; Givens rotations of H follow from q at the
+    end. A sample adds zero vectors once its residual norm has reached its goal or rounding, or its space no longer
+    grows. Returns x, the residual norms and the products of each sample, at most so many.
     """
-    tiny = torch.finfo(b.dtype).tiny
+    eps, tiny = torch.finfo(b.dtype).eps, b.new_tensor(torch.finfo(b.dtype).tiny)
     size = torch.linalg.vector_norm(b, dim=1).view(-1, 1, 1)
-    norms = [size]
+    far = (size / goal.view(-1, 1, 1)).clamp_max(1 / eps)
     v = b.unsqueeze(1) / size.clamp_min(tiny)
     basis = v  # (B, k, D)
-    last = torch.ones_like(size)  # (B, 1, k)
-    lasts: list[Tensor] = []
+    q = torch.ones_like(size)  # (B, 1, k)
     columns: list[Tensor] = []
-    turns: list[tuple[Tensor, ...]] = []
+    norms: list[tuple[Tensor, ...]] = []
     for _ in range(min(most, b.shape[1])):
         v = v - product(v.squeeze(1)).unsqueeze(1)
-        least = 4 * torch.finfo(b.dtype).eps * torch.linalg.vector_norm(v, dim=2, keepdim=True)  # below is rounding
+        least = torch.add(tiny, torch.linalg.vector_norm(v, dim=2, keepdim=True), alpha=4 * eps)  # below is rounding
         across = basis.mT
         along = torch.bmm(v, across)
         v = torch.baddbmm(v, along, basis, alpha=-1)
@@ -637,33 +636,33 @@ def _gmres(product: Map, b: Tensor, goal: Tensor, most: int) -> tuple[Tensor, Te
         v = torch.baddbmm(v, again, basis, alpha=-1)
         below = torch.linalg.vector_norm(v, dim=2, keepdim=True)
         column = along + again
-        turned = (last * column).sum(2, keepdim=True)
-        pivot = torch.linalg.vector_norm(torch.cat([turned, below], 2), dim=2, keepdim=True)
-        regular = ~(pivot <= least)  # else this vector leads no further: its part of x is zero
-        pivot = torch.where(regular, pivot, 1.0)
-        c, s = turned / pivot, torch.where(regular, below / pivot, 1.0)
-        lasts.append(last)
         columns.append(column)
-        turns.append((pivot, c, s))
-        last = torch.cat([s * last, -c], 2)
-        norms.append(norms[-1] * s)
-        active = (norms[-1] > goal.view(-1, 1, 1)) & (below > least)
+        norms.append((below, least))
+        bottom = torch.maximum(below, least)
+        q = torch.cat([q, -torch.bmm(q, column.mT) / bottom], 2)
+        active = (torch.linalg.vector_norm(q, dim=2, keepdim=True) < far) & (below > least)
         if not torch.compiler.is_compiling() and not _any(active):
             break
-        v = v * (active / below.clamp_min(tiny))
+        v = v * (active / bottom)
         basis = torch.cat([basis, v], 1)
     k = torch.arange(len(columns), device=b.device)
     place = (k * (k + 1) // 2).unsqueeze(1) + k  # of row and column in a lower triangle that is one row
-    lower, upper = (torch.cat(parts, 2).squeeze(1)[:, place].tril() for parts in (lasts, columns))
-    pivot, c, s = (torch.cat(parts, 2).mT for parts in zip(*turns, strict=True))
-    upper = upper.mT
+    lower = q[:, :, :-1].expand(-1, len(columns), -1).tril()
+    lower = lower / torch.linalg.vector_norm(lower, dim=2, keepdim=True)  # the last rows of the rotations' products
+    upper = torch.cat(columns, 2).squeeze(1)[:, place].tril().mT
+    below, least = (torch.cat(parts, 2).mT for parts in zip(*norms, strict=True))
+    turned = (lower * upper.mT).sum(2, keepdim=True)
+    pivot = torch.linalg.vector_norm(torch.cat([turned, below], 2), dim=2, keepdim=True)
+    regular = ~(pivot <= least)  # else this vector leads no further: its part of x is zero
+    pivot = torch.where(regular, pivot, 1.0)
+    c, s = turned / pivot, torch.where(regular, below / pivot, 1.0)
     triangle = (c * (lower @ upper) + s * upper.roll(-1, 1)).triu(1) + torch.diag_embed(pivot.squeeze(2))
     wide = torch.promote_types(b.dtype, torch.float32)
     g = size * c * lower[:, :, :1]
     y = torch.linalg.solve_triangular(triangle.to(wide), g.to(wide), upper=True).to(b.dtype)
     x = (y.mT @ basis[:, : len(columns)]).squeeze(1)
     x = torch.where((size == 0).squeeze(2), 0.0, x)  # where J is not finite, too
-    history = torch.cat(norms, 1).squeeze(2)
+    history = torch.cat([size, size * s.cumprod(1)], 1).squeeze(2)
     steps = (history[:, :-1] > goal.unsqueeze(1)).sum(1)
     return x, history.gather(1, steps.unsqueeze(1)).squeeze(1), steps
 
