@@ -117,7 +117,13 @@ class LinearPlan:
     def functions(self) -> tuple[str, ...]:
         """That one, and those that it calls."""
         right = ("_right",) if self.preconditioner == "diagonal" else ()
-        return (*right, f"_{self.name}", self.function) if self.restarted else (*right, self.function)
+        own = (f"_{self.name}", self.function) if self.restarted else (self.function,)
+        return (*right, *own) if self.dense else (*right, *own, "_while")
+
+    @property
+    def drifts(self) -> bool:
+        """Whether the residual norms that it tells come of a recurrence, from which rounding may part the residuals."""
+        return not self.dense and self.name != "neumann"
 
     @property
     def weighed(self) -> bool:

@@ -23,7 +23,6 @@ class Implicit(Controlled):
     """
 
     reads: Literal["", "jacobian", "jvp"] = "jvp"
-    unrolled: str = "linear_solver.max_steps"
     linear: bool = True
     newton: bool = False  # whether stages are solved by Newton's method
 

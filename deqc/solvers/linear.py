@@ -47,7 +47,7 @@ GMRES = Linear(
     "Minimal residual over a growing Krylov space: one product with J or J^T a step, and a vector of memory, up to "
     "`memory` of them (Saad & Schultz 1986).",
     (MEMORY, LEARNT),
-    unrolled="max_steps",
+    unrolled="max_steps / memory",
     title="GMRES",
 )
 
@@ -56,7 +56,6 @@ BICGSTAB = Linear(
     "Stabilised biconjugate gradients for each sample: two products with J or J^T a step, and memory for a handful of "
     "vectors, however many the steps are (van der Vorst 1992).",
     (LEARNT,),
-    unrolled="max_steps",
     title="BiCGSTAB",
     products=2,
 )
@@ -67,7 +66,6 @@ CG = Linear(
     "eigenvalues below 1, as of a gradient: f has the form W^T g(W z), or `assume: symmetric` says that J is (Hestenes "
     "& Stiefel 1952).",
     (PRECONDITIONER,),
-    unrolled="max_steps",
     title="conjugate gradients",
     symmetric=True,
 )
@@ -78,7 +76,6 @@ NEUMANN = Linear(
     "with more terms where f is a contraction (Lorraine, Vicol & Duvenaud 2020).",
     (PRECONDITIONER,),
     max_steps=5,
-    unrolled="max_steps",
     title="a Neumann series",
     exact=False,
 )

@@ -26,7 +26,6 @@ NEWTON_KRYLOV = Iteration(
     reads="jvp",
     ends=True,
     counts=True,
-    unrolled="linear_solver.max_steps",
     linear=True,
     chosen={
         "forcing": {

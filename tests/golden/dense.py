@@ -536,6 +536,10 @@ def _linear_solve(
     kind: str, factors: Tensor, pivots: Tensor, b: Tensor, z: Tensor, *weights: Tensor
 ) -> tuple[Tensor, Record]:
     w = Weights(*weights)
+    unit = torch.linalg.vector_norm(b, math.inf, dim=1, keepdim=True)
+    unit = unit.clamp(torch.finfo(b.dtype).tiny, torch.finfo(b.dtype).max)  # in it no norm over- or underflows
+    b = b / unit
+    goal = _goal(torch.linalg.vector_norm(b, dim=1), unit)
     transposed = kind == "adjoint"
 
     def matrix() -> Tensor:
@@ -543,7 +547,8 @@ def _linear_solve(
         return a.mT if transposed else a
 
     product = _transposed(z, w) if transposed else lambda v: _jvp(lambda z: f(z, w), (z,), (v,))
-    return _refined(product, b, factors, pivots, transposed, matrix)
+    x, *found = _refined(product, b, goal, factors, pivots, transposed, matrix)
+    return unit * x, _linear_record(unit, goal, *found)
 
 
 def _transposed(z: Tensor, w: Weights) -> Map:
@@ -552,39 +557,49 @@ def _transposed(z: Tensor, w: Weights) -> Map:
     return lambda u: vjp(u, at, w)
 
 
-def _goal(size: Tensor) -> Tensor:
-    """The residual norm at which a linear solve ends, |b| being `size`; below ten roundings none can get."""
-    return max(ADJOINT_RTOL, 10 * torch.finfo(size.dtype).eps) * size + ADJOINT_ATOL
+def _goal(size: Tensor, unit: Tensor) -> Tensor:
+    """The residual norm, in this unit, at which a linear solve for b of norm `size` ends.
+
+    Below ten roundings none can get.
+    """
+    return max(ADJOINT_RTOL, 10 * torch.finfo(size.dtype).eps) * size + ADJOINT_ATOL * unit.squeeze(1).reciprocal()
 
 
-def _linear_record(norm: Tensor, goal: Tensor, steps: Tensor, products: Tensor) -> Record:
+def _linear_record(unit: Tensor, goal: Tensor, norm: Tensor, steps: Tensor, products: Tensor) -> Record:
     status = torch.where(norm <= goal, 0, torch.where(norm < math.inf, 2, 4))
+    norm = unit.squeeze(1) * norm
     return Record(status, steps, torch.zeros_like(steps), products, norm, norm)
 
 
-def _lu(a: Tensor, b: Tensor) -> tuple[Tensor, Record]:
-    """Solves a x = b of each sample, (B, D, D) and (B, D). Half precision is solved in float32."""
+def _lu(a: Tensor, b: Tensor) -> tuple[Tensor, ...]:
+    """Solves a x = b of each sample, (B, D, D) and (B, D). Half precision is solved in float32.
+
+    Returns x, the residual norms, the solves and the products of each sample.
+    """
     wide = torch.promote_types(b.dtype, torch.float32)
-    size = torch.linalg.vector_norm(b, dim=1)
+    zero = (b == 0).all(1)
     x = torch.linalg.solve_ex(a.to(wide), b.to(wide).unsqueeze(2))[0].squeeze(2).to(b.dtype)
-    x = torch.where((size == 0).unsqueeze(1), 0.0, x)  # where a is singular, too
+    x = torch.where(zero.unsqueeze(1), 0.0, x)  # where a is singular, too
     norm = torch.linalg.vector_norm(b - (a @ x.unsqueeze(2)).squeeze(2), dim=1)
-    norm = torch.where(size == 0, 0.0, norm)
-    steps = torch.ones_like(size, dtype=torch.int64)
-    return x, _linear_record(norm, _goal(size), steps, steps * b.shape[1])
+    steps = torch.ones_like(zero, dtype=torch.int64)
+    return x, torch.where(zero, 0.0, norm), steps, steps * b.shape[1]
 
 
 def _refined(
-    product: Map, b: Tensor, factors: Tensor, pivots: Tensor, transposed: bool, matrix: Callable[[], Tensor]
-) -> tuple[Tensor, Record]:
+    product: Map,
+    b: Tensor,
+    goal: Tensor,
+    factors: Tensor,
+    pivots: Tensor,
+    transposed: bool,
+    matrix: Callable[[], Tensor],
+) -> tuple[Tensor, ...]:
     """Solves x = product(x) + b by factors of the transpose of a matrix near I - df/dz, refining x to the goal.
 
     A sample goes on while a refinement leaves at most REFINES of its residual. Where that ends short of the goal, or
     there are no factors, x is what `_lu` makes of `matrix()`, the matrix of x - product(x).
     """
-    b = b.clone()  # torch.compile takes a cotangent for the solution itself, and no loop captures one value twice
     size = torch.linalg.vector_norm(b, dim=1)
-    goal = _goal(size)
 
     def refine(x: Tensor, r: Tensor, norm: Tensor, steps: Tensor, on: Tensor) -> tuple[Tensor, ...]:
         new = x + _by_factors(factors, pivots, r, transposed)
@@ -594,26 +609,34 @@ def _refined(
         return torch.where(on.unsqueeze(1), new, x), rest, torch.where(on, left, norm), steps + on, good
 
     def solve(x: Tensor, norm: Tensor, short: Tensor) -> tuple[Tensor, ...]:
-        y, record = _lu(matrix(), b)
-        x, norm = torch.where(short.unsqueeze(1), y, x), torch.where(short, record.residual_norm, norm)
+        y, left, *_ = _lu(matrix(), b)
+        x, norm = torch.where(short.unsqueeze(1), y, x), torch.where(short, left, norm)
         return x, norm, torch.zeros_like(short)
 
     none = torch.zeros_like(size, dtype=torch.int64)
     x, _, norm, steps, _ = _while(refine, (torch.zeros_like(b), b.clone(), size.clone(), none, ~(size <= goal)), 16)
     short = ~(norm <= goal)
     x, norm, _ = _while(solve, (x, norm, short), 1)
-    return x, _linear_record(norm, goal, steps + short, steps + short * b.shape[1])
+    return x, norm, steps + short, steps + short * b.shape[1]
 
 
 def _while(body: Callable[..., tuple[Tensor, ...]], state: tuple[Tensor, ...], most: int) -> tuple[Tensor, ...]:
-    """`body` on the state while a flag of its last member is up, which `body` takes down in `most` times."""
-    if torch.compiler.is_compiling():
-        return cast("tuple[Tensor, ...]", cast(Any, torch.while_loop)(lambda *state: state[-1].any(), body, state))
-    for _ in range(most):
-        if not _any(state[-1]):
-            break
-        state = body(*state)
-    return state
+    """`body` on the state while a flag of its last member is up, at most so many times."""
+    if not torch.compiler.is_compiling():
+        for _ in range(most):
+            if not _any(state[-1]):
+                break
+            state = body(*state)
+        return state
+
+    def running(k: Tensor, *state: Tensor) -> Tensor:
+        return (k < most) & state[-1].any()
+
+    def counted(k: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        return k + 1, *body(*state)
+
+    begin = torch.zeros((), dtype=torch.int64, device=state[0].device)
+    return cast("tuple[Tensor, ...]", cast(Any, torch.while_loop)(running, counted, (begin, *state))[1:])
 
 
 class _Implicit(torch.autograd.Function):

@@ -486,9 +486,15 @@ def _equation(kind: str, v: Tensor, *p: Tensor) -> Tensor:
 
 def _linear_solve(kind: str, b: Tensor, z: Tensor, *weights: Tensor) -> tuple[Tensor, Record]:
     w = Weights(*weights)
+    unit = torch.linalg.vector_norm(b, math.inf, dim=1, keepdim=True)
+    unit = unit.clamp(torch.finfo(b.dtype).tiny, torch.finfo(b.dtype).max)  # in it no norm over- or underflows
+    b = b / unit
+    goal = _goal(torch.linalg.vector_norm(b, dim=1), unit)
     if kind == "adjoint":
-        return _adjoint_solve(_transposed(z, w), b)
-    return _adjoint_solve(lambda v: _jvp(lambda z: f(z, w), (z,), (v,)), b)
+        x, *found = _adjoint_solve(_transposed(z, w), b, goal)
+    else:
+        x, *found = _adjoint_solve(lambda v: _jvp(lambda z: f(z, w), (z,), (v,)), b, goal)
+    return unit * x, _linear_record(unit, goal, *found)
 
 
 def _transposed(z: Tensor, w: Weights) -> Map:
@@ -497,42 +503,84 @@ def _transposed(z: Tensor, w: Weights) -> Map:
     return lambda u: vjp(u, at, w)
 
 
-def _goal(size: Tensor) -> Tensor:
-    """The residual norm at which a linear solve ends, |b| being `size`; below ten roundings none can get."""
-    return max(ADJOINT_RTOL, 10 * torch.finfo(size.dtype).eps) * size + ADJOINT_ATOL
+def _goal(size: Tensor, unit: Tensor) -> Tensor:
+    """The residual norm, in this unit, at which a linear solve for b of norm `size` ends.
+
+    Below ten roundings none can get.
+    """
+    return max(ADJOINT_RTOL, 10 * torch.finfo(size.dtype).eps) * size + ADJOINT_ATOL * unit.squeeze(1).reciprocal()
 
 
-def _linear_record(norm: Tensor, goal: Tensor, steps: Tensor, products: Tensor) -> Record:
+def _linear_record(unit: Tensor, goal: Tensor, norm: Tensor, steps: Tensor, products: Tensor) -> Record:
     status = torch.where(norm <= goal, 0, torch.where(norm < math.inf, 1, 4))
+    norm = unit.squeeze(1) * norm
     return Record(status, steps, torch.zeros_like(steps), products, norm, norm)
 
 
-def _adjoint_solve(product: Map, b: Tensor) -> tuple[Tensor, Record]:
-    """Solves x = product(x) + b."""
-    goal = _goal(torch.linalg.vector_norm(b, dim=1))
+def _adjoint_solve(product: Map, b: Tensor, goal: Tensor) -> tuple[Tensor, ...]:
+    """Solves x = product(x) + b, and once more for what is left where rounding hid that from the solver.
+
+    Returns x, the residual norms, as they are, the steps and the products of each sample.
+    """
     x, norm, steps = _gmres(product, b, goal, ADJOINT_STEPS)
-    return x, _linear_record(norm, goal, steps, steps)
+    if torch.compiler.is_compiling():  # no record is read there
+        return x, norm, steps, steps
+    r = torch.where((b == 0).all(1, keepdim=True), 0.0, b - (x - product(x)))
+    near, norm = norm <= goal, torch.linalg.vector_norm(r, dim=1)
+    short = near & (norm > goal)
+    if _any(short, unknown=False):
+        more, _, further = _gmres(product, r, goal, ADJOINT_STEPS)
+        new = x + more
+        rest = torch.linalg.vector_norm(b - (new - product(new)), dim=1)
+        better = short & (rest < norm)
+        x, norm = torch.where(better.unsqueeze(1), new, x), torch.where(better, rest, norm)
+        steps = torch.where(short, steps + further, steps)
+    return x, norm, steps, steps + 1 + short
 
 
 def _gmres(product: Map, b: Tensor, goal: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
     """Solves x - product(x) = b with a Krylov space for each sample (Saad & Schultz 1986).
 
-    Gram-Schmidt taken twice (Giraud et al. 2005) makes a Hessenberg matrix H. Of the row q with q H = 0, which begins
-    with 1, a step makes one number, and the residual norm is |b| / |q|; Givens rotations of H follow from q at the
-    end. A sample adds zero vectors once its residual norm has reached its goal or rounding, or its space no longer
-    grows. Returns x, the residual norms and the products of each sample, at most so many.
+    The Givens rotations that make the matrix H of `_krylov` a triangle follow from its row q. Half precision is solved
+    in float32. Returns x, the residual norms and the products of each sample, at most so many.
     """
-    eps, tiny = torch.finfo(b.dtype).eps, b.new_tensor(torch.finfo(b.dtype).tiny)
+    dtype, eps = b.dtype, torch.finfo(b.dtype).eps
+    b = b.to(torch.promote_types(dtype, torch.float32))
     size = torch.linalg.vector_norm(b, dim=1).view(-1, 1, 1)
     far = (size / goal.view(-1, 1, 1)).clamp_max(1 / eps)
-    v = b.unsqueeze(1) / size.clamp_min(tiny)
-    basis = v  # (B, k, D)
-    q = torch.ones_like(size)  # (B, 1, k)
-    columns: list[Tensor] = []
-    norms: list[tuple[Tensor, ...]] = []
-    for _ in range(min(most, b.shape[1])):
+    basis, columns, below, q = _krylov(lambda v: product(v.to(dtype)), b, size, far, eps, min(most, b.shape[1]))
+    lower = q[:, :, :-1].expand_as(columns).tril()
+    lower = lower / torch.linalg.vector_norm(lower, dim=2, keepdim=True)  # last rows of the rotations' products
+    turned = (lower * columns).sum(2, keepdim=True)
+    pivot = torch.linalg.vector_norm(torch.cat([turned, below], 2), dim=2, keepdim=True)
+    rounding = 4 * eps * torch.linalg.vector_norm(torch.cat([columns, below], 2), dim=2, keepdim=True)
+    regular = ~(pivot <= rounding)  # else this vector leads no further: its part of x is zero
+    pivot = torch.where(regular, pivot, 1.0)
+    c, s = turned / pivot, torch.where(regular, below / pivot, 1.0)
+    upper = columns.mT
+    triangle = (c * (lower @ upper) + s * upper.roll(-1, 1)).triu(1) + torch.diag_embed(pivot.squeeze(2))
+    y = torch.linalg.solve_triangular(triangle, size * c * lower[:, :, :1], upper=True)
+    x = (y.mT @ basis).squeeze(1)
+    x = torch.where((size == 0).squeeze(2), 0.0, x).to(dtype)  # where J is not finite, too
+    history = torch.cat([size, size * s.cumprod(1)], 1).squeeze(2).to(dtype)
+    steps = (history[:, :-1] > goal.unsqueeze(1)).sum(1)
+    return x, history.gather(1, steps.unsqueeze(1)).squeeze(1), steps
+
+
+def _krylov(product: Map, b: Tensor, size: Tensor, far: Tensor, eps: float, most: int) -> tuple[Tensor, ...]:
+    """The Krylov space of v -> v - product(v) that begins with b, of norm `size`: a basis, and what that map is on it.
+
+    That is a Hessenberg matrix H, by Gram-Schmidt taken twice (Giraud et al. 2005). Every step makes a number of the
+    row q with q H = 0, which begins with 1: the residual norm is |b| / |q|. A sample adds zero vectors once |q| has
+    reached `far`, or its space grows by no more than rounding to `eps`. Returns the basis (B, k, D), the columns of H
+    down to the diagonal, one a row (B, k, k), what is below the diagonal (B, k, 1), and q (B, 1, k + 1).
+    """
+    tiny = torch.full_like(size, torch.finfo(b.dtype).tiny)
+
+    def step(v: Tensor, basis: Tensor, q: Tensor) -> tuple[Tensor, ...]:
+        """The next vector, its column of H and what is below, its number of q, and whether the space grows."""
         v = v - product(v.squeeze(1)).unsqueeze(1)
-        least = torch.add(tiny, torch.linalg.vector_norm(v, dim=2, keepdim=True), alpha=4 * eps)  # below is rounding
+        least = torch.add(tiny, torch.linalg.vector_norm(v, dim=2, keepdim=True), alpha=4 * eps)
         across = basis.mT
         along = torch.bmm(v, across)
         v = torch.baddbmm(v, along, basis, alpha=-1)
@@ -540,35 +588,68 @@ def _gmres(product: Map, b: Tensor, goal: Tensor, most: int) -> tuple[Tensor, Te
         v = torch.baddbmm(v, again, basis, alpha=-1)
         below = torch.linalg.vector_norm(v, dim=2, keepdim=True)
         column = along + again
-        columns.append(column)
-        norms.append((below, least))
         bottom = torch.maximum(below, least)
-        q = torch.cat([q, -torch.bmm(q, column.mT) / bottom], 2)
-        active = (torch.linalg.vector_norm(q, dim=2, keepdim=True) < far) & (below > least)
-        if not torch.compiler.is_compiling() and not _any(active):
+        return v / bottom, column, below, -torch.bmm(q, column.mT) / bottom, below > least
+
+    v, q = b.unsqueeze(1) / torch.maximum(size, tiny), torch.ones_like(size)
+    if torch.compiler.is_compiling():
+        return _compiled_krylov(step, v, q, far, most)
+    basis = v
+    columns: list[Tensor] = []
+    belows: list[Tensor] = []
+    while True:
+        v, column, below, number, grows = step(v, basis, q)
+        columns.append(column)
+        belows.append(below)
+        q = torch.cat([q, number], 2)
+        on = grows & (torch.linalg.vector_norm(q, dim=2, keepdim=True) < far)
+        if len(columns) == most or not _any(on):
             break
-        v = v * (active / bottom)
+        v = torch.where(on, v, 0.0)
         basis = torch.cat([basis, v], 1)
     k = torch.arange(len(columns), device=b.device)
     place = (k * (k + 1) // 2).unsqueeze(1) + k  # of row and column in a lower triangle that is one row
-    lower = q[:, :, :-1].expand(-1, len(columns), -1).tril()
-    lower = lower / torch.linalg.vector_norm(lower, dim=2, keepdim=True)  # the last rows of the rotations' products
-    upper = torch.cat(columns, 2).squeeze(1)[:, place].tril().mT
-    below, least = (torch.cat(parts, 2).mT for parts in zip(*norms, strict=True))
-    turned = (lower * upper.mT).sum(2, keepdim=True)
-    pivot = torch.linalg.vector_norm(torch.cat([turned, below], 2), dim=2, keepdim=True)
-    regular = ~(pivot <= least)  # else this vector leads no further: its part of x is zero
-    pivot = torch.where(regular, pivot, 1.0)
-    c, s = turned / pivot, torch.where(regular, below / pivot, 1.0)
-    triangle = (c * (lower @ upper) + s * upper.roll(-1, 1)).triu(1) + torch.diag_embed(pivot.squeeze(2))
-    wide = torch.promote_types(b.dtype, torch.float32)
-    g = size * c * lower[:, :, :1]
-    y = torch.linalg.solve_triangular(triangle.to(wide), g.to(wide), upper=True).to(b.dtype)
-    x = (y.mT @ basis[:, : len(columns)]).squeeze(1)
-    x = torch.where((size == 0).squeeze(2), 0.0, x)  # where J is not finite, too
-    history = torch.cat([size, size * s.cumprod(1)], 1).squeeze(2)
-    steps = (history[:, :-1] > goal.unsqueeze(1)).sum(1)
-    return x, history.gather(1, steps.unsqueeze(1)).squeeze(1), steps
+    return basis, torch.cat(columns, 2).squeeze(1)[:, place].tril(), torch.cat(belows, 1), q
+
+
+def _compiled_krylov(step: Any, v: Tensor, q: Tensor, far: Tensor, most: int) -> tuple[Tensor, ...]:
+    """The steps of `_krylov` in a loop of torch.compile, where all vectors have their places from the start."""
+    place = torch.arange(most + 1, device=v.device)
+
+    def body(*state: Tensor) -> tuple[Tensor, ...]:
+        k, v, basis, columns, q, _ = state
+        here = (place[:-1] == k).unsqueeze(1)
+        basis = torch.where(here, v.unsqueeze(1), basis)
+        new, column, below, number, grows = step(v.unsqueeze(1), basis, q[:, :-1].unsqueeze(1))
+        columns = torch.where(here, torch.cat([column, below], 2), columns)
+        q = torch.where(place == k + 1, number.squeeze(1), q)
+        on = grows.view(-1) & (torch.linalg.vector_norm(q, dim=1) < far.view(-1))
+        return k + 1, torch.where(on.unsqueeze(1), new.squeeze(1), 0.0), basis, columns, q, on
+
+    basis, columns = v.new_zeros(len(v), most, v.shape[2]), v.new_zeros(len(v), most, most + 1)
+    q = torch.cat([q.squeeze(1), columns[:, 0, :-1]], 1)
+    state = place[0].clone(), v.squeeze(1).clone(), basis, columns, q, torch.ones_like(q[:, 0], dtype=torch.bool)
+    _, _, basis, columns, q, _ = _while(body, state, most)
+    return basis, columns[:, :, :-1], columns[:, :, -1:], q.unsqueeze(1)
+
+
+def _while(body: Callable[..., tuple[Tensor, ...]], state: tuple[Tensor, ...], most: int) -> tuple[Tensor, ...]:
+    """`body` on the state while a flag of its last member is up, at most so many times."""
+    if not torch.compiler.is_compiling():
+        for _ in range(most):
+            if not _any(state[-1]):
+                break
+            state = body(*state)
+        return state
+
+    def running(k: Tensor, *state: Tensor) -> Tensor:
+        return (k < most) & state[-1].any()
+
+    def counted(k: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        return k + 1, *body(*state)
+
+    begin = torch.zeros((), dtype=torch.int64, device=state[0].device)
+    return cast("tuple[Tensor, ...]", cast(Any, torch.while_loop)(running, counted, (begin, *state))[1:])
 
 
 class _Implicit(torch.autograd.Function):

@@ -462,9 +462,15 @@ def _equation(kind: str, v: Tensor, *p: Tensor) -> Tensor:
 
 def _linear_solve(kind: str, b: Tensor, z: Tensor, *weights: Tensor) -> tuple[Tensor, Record]:
     w = Weights(*weights)
+    unit = torch.linalg.vector_norm(b, math.inf, dim=1, keepdim=True)
+    unit = unit.clamp(torch.finfo(b.dtype).tiny, torch.finfo(b.dtype).max)  # in it no norm over- or underflows
+    b = b / unit
+    goal = _goal(torch.linalg.vector_norm(b, dim=1), unit)
     if kind == "adjoint":
-        return _adjoint_solve(_transposed(z, w), b)
-    return _adjoint_solve(lambda v: _jvp(lambda z: f(z, w), (z,), (v,)), b)
+        x, *found = _adjoint_solve(_transposed(z, w), b, goal)
+    else:
+        x, *found = _adjoint_solve(lambda v: _jvp(lambda z: f(z, w), (z,), (v,)), b, goal)
+    return unit * x, _linear_record(unit, goal, *found)
 
 
 def _transposed(z: Tensor, w: Weights) -> Map:
@@ -473,21 +479,39 @@ def _transposed(z: Tensor, w: Weights) -> Map:
     return lambda u: vjp(u, at, w)
 
 
-def _goal(size: Tensor) -> Tensor:
-    """The residual norm at which a linear solve ends, |b| being `size`; below ten roundings none can get."""
-    return max(ADJOINT_RTOL, 10 * torch.finfo(size.dtype).eps) * size + ADJOINT_ATOL
+def _goal(size: Tensor, unit: Tensor) -> Tensor:
+    """The residual norm, in this unit, at which a linear solve for b of norm `size` ends.
+
+    Below ten roundings none can get.
+    """
+    return max(ADJOINT_RTOL, 10 * torch.finfo(size.dtype).eps) * size + ADJOINT_ATOL * unit.squeeze(1).reciprocal()
 
 
-def _linear_record(norm: Tensor, goal: Tensor, steps: Tensor, products: Tensor) -> Record:
+def _linear_record(unit: Tensor, goal: Tensor, norm: Tensor, steps: Tensor, products: Tensor) -> Record:
     status = torch.where(norm <= goal, 0, torch.where(norm < math.inf, 1, 4))
+    norm = unit.squeeze(1) * norm
     return Record(status, steps, torch.zeros_like(steps), products, norm, norm)
 
 
-def _adjoint_solve(product: Map, b: Tensor) -> tuple[Tensor, Record]:
-    """Solves x = product(x) + b."""
-    goal = _goal(torch.linalg.vector_norm(b, dim=1))
+def _adjoint_solve(product: Map, b: Tensor, goal: Tensor) -> tuple[Tensor, ...]:
+    """Solves x = product(x) + b, and once more for what is left where rounding hid that from the solver.
+
+    Returns x, the residual norms, as they are, the steps and the products of each sample.
+    """
     x, norm, steps = _cg(product, b, goal, ADJOINT_STEPS)
-    return x, _linear_record(norm, goal, steps, steps)
+    if torch.compiler.is_compiling():  # no record is read there
+        return x, norm, steps, steps
+    r = torch.where((b == 0).all(1, keepdim=True), 0.0, b - (x - product(x)))
+    near, norm = norm <= goal, torch.linalg.vector_norm(r, dim=1)
+    short = near & (norm > goal)
+    if _any(short, unknown=False):
+        more, _, further = _cg(product, r, goal, ADJOINT_STEPS)
+        new = x + more
+        rest = torch.linalg.vector_norm(b - (new - product(new)), dim=1)
+        better = short & (rest < norm)
+        x, norm = torch.where(better.unsqueeze(1), new, x), torch.where(better, rest, norm)
+        steps = torch.where(short, steps + further, steps)
+    return x, norm, steps, steps + 1 + short
 
 
 def _cg(product: Map, b: Tensor, goal: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -495,13 +519,9 @@ def _cg(product: Map, b: Tensor, goal: Tensor, most: int) -> tuple[Tensor, Tenso
 
     Returns x, the residual norms and the steps of each sample.
     """
-    x, r, p = torch.zeros_like(b), b, b
-    norm = torch.linalg.vector_norm(b, dim=1)
-    steps = torch.zeros_like(norm, dtype=torch.int64)
-    for _ in range(most):
-        active = (norm > goal) & (norm < math.inf)
-        if not torch.compiler.is_compiling() and not _any(active):
-            break
+
+    def step(*state: Tensor) -> tuple[Tensor, ...]:
+        x, r, p, norm, steps, active = state
         v = p - product(p)
         bend = (p * v).sum(1)
         # none where it is zero: the sample stays
@@ -513,8 +533,32 @@ def _cg(product: Map, b: Tensor, goal: Tensor, most: int) -> tuple[Tensor, Tenso
         beta = (new_norm / torch.where(norm == 0, 1.0, norm)).square().unsqueeze(1)
         p = torch.where(move, r + beta * p, 0.0)
         norm = torch.where(active, new_norm, norm)
-        steps = steps + active
+        return x, r, p, norm, steps + active, (norm > goal) & (norm < math.inf)
+
+    norm = torch.linalg.vector_norm(b, dim=1)
+    steps = torch.zeros_like(norm, dtype=torch.int64)
+    state = torch.zeros_like(b), b.clone(), b.clone(), norm, steps
+    x, _, _, norm, steps, _ = _while(step, (*state, (norm > goal) & (norm < math.inf)), most)
     return x, norm, steps
+
+
+def _while(body: Callable[..., tuple[Tensor, ...]], state: tuple[Tensor, ...], most: int) -> tuple[Tensor, ...]:
+    """`body` on the state while a flag of its last member is up, at most so many times."""
+    if not torch.compiler.is_compiling():
+        for _ in range(most):
+            if not _any(state[-1]):
+                break
+            state = body(*state)
+        return state
+
+    def running(k: Tensor, *state: Tensor) -> Tensor:
+        return (k < most) & state[-1].any()
+
+    def counted(k: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        return k + 1, *body(*state)
+
+    begin = torch.zeros((), dtype=torch.int64, device=state[0].device)
+    return cast("tuple[Tensor, ...]", cast(Any, torch.while_loop)(running, counted, (begin, *state))[1:])
 
 
 class _Implicit(torch.autograd.Function):

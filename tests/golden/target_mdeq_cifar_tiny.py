@@ -1057,9 +1057,15 @@ def _equation(kind: str, v: Tensor, *p: Tensor) -> Tensor:
 
 def _linear_solve(kind: str, b: Tensor, z: Tensor, *weights: Tensor) -> tuple[Tensor, Record]:
     w = Weights(*weights)
+    unit = torch.linalg.vector_norm(b, math.inf, dim=1, keepdim=True)
+    unit = unit.clamp(torch.finfo(b.dtype).tiny, torch.finfo(b.dtype).max)  # in it no norm over- or underflows
+    b = b / unit
+    goal = _goal(torch.linalg.vector_norm(b, dim=1), unit)
     if kind == "adjoint":
-        return _adjoint_solve(_transposed(z, w), b)
-    return _adjoint_solve(lambda v: _jvp(lambda z: f(z, w), (z,), (v,)), b)
+        x, *found = _adjoint_solve(_transposed(z, w), b, goal)
+    else:
+        x, *found = _adjoint_solve(lambda v: _jvp(lambda z: f(z, w), (z,), (v,)), b, goal)
+    return unit * x, _linear_record(unit, goal, *found)
 
 
 def _transposed(z: Tensor, w: Weights) -> Map:
@@ -1068,30 +1074,33 @@ def _transposed(z: Tensor, w: Weights) -> Map:
     return lambda u: vjp(u, at, w)
 
 
-def _goal(size: Tensor) -> Tensor:
-    """The residual norm at which a linear solve ends, |b| being `size`; below ten roundings none can get."""
-    return max(ADJOINT_RTOL, 10 * torch.finfo(size.dtype).eps) * size + ADJOINT_ATOL
+def _goal(size: Tensor, unit: Tensor) -> Tensor:
+    """The residual norm, in this unit, at which a linear solve for b of norm `size` ends.
+
+    Below ten roundings none can get.
+    """
+    return max(ADJOINT_RTOL, 10 * torch.finfo(size.dtype).eps) * size + ADJOINT_ATOL * unit.squeeze(1).reciprocal()
 
 
-def _linear_record(norm: Tensor, goal: Tensor, steps: Tensor, products: Tensor) -> Record:
+def _linear_record(unit: Tensor, goal: Tensor, norm: Tensor, steps: Tensor, products: Tensor) -> Record:
     status = torch.where(norm <= goal, 0, torch.where(norm < math.inf, 1, 4))
+    norm = unit.squeeze(1) * norm
     return Record(status, steps, torch.zeros_like(steps), products, norm, norm)
 
 
-def _adjoint_solve(product: Map, b: Tensor) -> tuple[Tensor, Record]:
-    """Solves x = product(x) + b by Broyden's method with limited memory, on x and b of norm 1."""
-    size = torch.linalg.vector_norm(b, dim=1)
-    scale = size.clamp_min(torch.finfo(b.dtype).tiny)
-    c = b / scale.unsqueeze(1)
-    goal = _goal(size)
+def _adjoint_solve(product: Map, b: Tensor, goal: Tensor) -> tuple[Tensor, ...]:
+    """Solves x = product(x) + b by Broyden's method with limited memory.
+
+    Returns x, the residual norms, the steps and the products of each sample.
+    """
 
     def test(r: Tensor, _fz: Tensor) -> tuple[Tensor, Tensor]:
         norm = torch.linalg.vector_norm(r, dim=1)
-        return norm, norm <= goal / scale
+        return norm, norm <= goal
 
     solver = _LimitedMemoryBroyden(ADJOINT_HISTORY, ADJOINT_ALPHA, ADJOINT_RESETS)
-    x, record = _iterate(lambda x: product(x) + c, c, solver, test, ADJOINT_STEPS)
-    return x * size.unsqueeze(1), _linear_record(record.residual_norm * size, goal, record.steps, record.nfe)
+    x, record = _iterate(lambda x: product(x) + b, b, solver, test, ADJOINT_STEPS)
+    return x, record.residual_norm, record.steps, record.nfe
 
 
 class _Implicit(torch.autograd.Function):

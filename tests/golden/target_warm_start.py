@@ -558,30 +558,41 @@ def _equation(kind: str, v: Tensor, *p: Tensor) -> Tensor:
 
 def _linear_solve(kind: str, b: Tensor, z: Tensor, *weights: Tensor) -> tuple[Tensor, Record]:
     w = Weights(*weights)
+    unit = torch.linalg.vector_norm(b, math.inf, dim=1, keepdim=True)
+    unit = unit.clamp(torch.finfo(b.dtype).tiny, torch.finfo(b.dtype).max)  # in it no norm over- or underflows
+    b = b / unit
+    goal = _goal(torch.linalg.vector_norm(b, dim=1), unit)
     a = torch.eye(64, dtype=z.dtype, device=z.device) - jacobian(z, w)
-    return _lu(a.mT if kind == "adjoint" else a, b)
+    x, *found = _lu(a.mT if kind == "adjoint" else a, b)
+    return unit * x, _linear_record(unit, goal, *found)
 
 
-def _goal(size: Tensor) -> Tensor:
-    """The residual norm at which a linear solve ends, |b| being `size`; below ten roundings none can get."""
-    return max(ADJOINT_RTOL, 10 * torch.finfo(size.dtype).eps) * size + ADJOINT_ATOL
+def _goal(size: Tensor, unit: Tensor) -> Tensor:
+    """The residual norm, in this unit, at which a linear solve for b of norm `size` ends.
+
+    Below ten roundings none can get.
+    """
+    return max(ADJOINT_RTOL, 10 * torch.finfo(size.dtype).eps) * size + ADJOINT_ATOL * unit.squeeze(1).reciprocal()
 
 
-def _linear_record(norm: Tensor, goal: Tensor, steps: Tensor, products: Tensor) -> Record:
+def _linear_record(unit: Tensor, goal: Tensor, norm: Tensor, steps: Tensor, products: Tensor) -> Record:
     status = torch.where(norm <= goal, 0, torch.where(norm < math.inf, 2, 4))
+    norm = unit.squeeze(1) * norm
     return Record(status, steps, torch.zeros_like(steps), products, norm, norm)
 
 
-def _lu(a: Tensor, b: Tensor) -> tuple[Tensor, Record]:
-    """Solves a x = b of each sample, (B, D, D) and (B, D). Half precision is solved in float32."""
+def _lu(a: Tensor, b: Tensor) -> tuple[Tensor, ...]:
+    """Solves a x = b of each sample, (B, D, D) and (B, D). Half precision is solved in float32.
+
+    Returns x, the residual norms, the solves and the products of each sample.
+    """
     wide = torch.promote_types(b.dtype, torch.float32)
-    size = torch.linalg.vector_norm(b, dim=1)
+    zero = (b == 0).all(1)
     x = torch.linalg.solve_ex(a.to(wide), b.to(wide).unsqueeze(2))[0].squeeze(2).to(b.dtype)
-    x = torch.where((size == 0).unsqueeze(1), 0.0, x)  # where a is singular, too
+    x = torch.where(zero.unsqueeze(1), 0.0, x)  # where a is singular, too
     norm = torch.linalg.vector_norm(b - (a @ x.unsqueeze(2)).squeeze(2), dim=1)
-    norm = torch.where(size == 0, 0.0, norm)
-    steps = torch.ones_like(size, dtype=torch.int64)
-    return x, _linear_record(norm, _goal(size), steps, steps * b.shape[1])
+    steps = torch.ones_like(zero, dtype=torch.int64)
+    return x, torch.where(zero, 0.0, norm), steps, steps * b.shape[1]
 
 
 class _Implicit(torch.autograd.Function):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -71,3 +71,11 @@ def linear(family: str, batch: int = 5, size: int = SIZE, seed: int = 0) -> Line
     a = q @ (FAMILIES[family](u) + upper) @ q.mT
     z = random(batch, size)
     return Linear(a, z - (a @ z.unsqueeze(2)).squeeze(2))
+
+
+def solved(module: Any, b: Tensor, solve: Callable[[Tensor], tuple[Tensor, ...]]) -> tuple[Tensor, Any]:
+    """x and the record of a linear solve of the module for b, given as a function of its goal."""
+    unit = torch.ones_like(b[:, :1])
+    goal = module._goal(torch.linalg.vector_norm(b, dim=1), unit)
+    x, *found = solve(goal)
+    return x, module._linear_record(unit, goal, *found)

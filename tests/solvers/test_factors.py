@@ -13,7 +13,7 @@ from torch import Tensor
 from deqc.compiler import compile_text
 from deqc.explain import explain
 from deqc.loading import import_source
-from tests.solvers.linear import FAMILIES, linear
+from tests.solvers.linear import FAMILIES, linear, solved
 from tests.solvers.modules import module
 from tests.solvers.test_linear_solvers import product
 
@@ -101,7 +101,11 @@ def test_what_is_solved(kind: str, family: str, off: float) -> None:
     factors, pivots = torch.linalg.lu_factor((a + off * noise).mT)
     turned = type(f)(f.a.mT, f.b) if kind == "adjoint" else f
     matrix = torch.eye(size, dtype=F64) - turned.a
-    x, record = it._refined(product(turned), f.b, factors, pivots, kind == "adjoint", lambda: matrix)
+    x, record = solved(
+        it,
+        f.b,
+        lambda goal: it._refined(product(turned), f.b, goal, factors, pivots, kind == "adjoint", lambda: matrix),
+    )
     exact = torch.linalg.solve(matrix, f.b)
     error = torch.linalg.vector_norm(x - exact, dim=1) / torch.linalg.vector_norm(exact, dim=1)
     assert bool((error <= 1e-11 * torch.linalg.cond(a)).all())
@@ -186,8 +190,10 @@ def test_a_sample_whose_factors_are_of_no_use(value: float) -> None:
     factors, pivots = torch.linalg.lu_factor(matrix.mT)
     broken = factors.clone()
     broken[1] = value
-    x, record = it._refined(product(f), f.b, broken, pivots, False, lambda: matrix)
-    plain, expected = it._refined(product(f), f.b, factors, pivots, False, lambda: matrix)
+    x, record = solved(it, f.b, lambda goal: it._refined(product(f), f.b, goal, broken, pivots, False, lambda: matrix))
+    plain, expected = solved(
+        it, f.b, lambda goal: it._refined(product(f), f.b, goal, factors, pivots, False, lambda: matrix)
+    )
     others = [0, *range(2, len(x))]
     assert torch.equal(x[others], plain[others])
     assert torch.equal(record.njvp[others], expected.njvp[others])
@@ -205,7 +211,9 @@ def test_cotangents_that_are_zero_or_not_finite() -> None:
     b[0], b[1] = 0.0, math.nan
     turned = type(f)(torch.eye(6, dtype=F64) - matrix, b)
     factors, pivots = torch.linalg.lu_factor_ex(matrix.mT)[:2]
-    x, record = it._refined(product(turned), b, factors, pivots, False, lambda: matrix)
+    x, record = solved(
+        it, b, lambda goal: it._refined(product(turned), b, goal, factors, pivots, False, lambda: matrix)
+    )
     assert torch.equal(x[0], torch.zeros(6, dtype=F64))
     assert record.status.tolist() == [0, 4, 0, 0, 0]
     torch.testing.assert_close(x[2:], f.solution[2:], rtol=1e-9, atol=1e-9)

@@ -179,7 +179,7 @@ def test_solve_and_adjoint_share_their_functions(name: str) -> None:
         {"assume": "symmetric", "linear_solver": name},
     )
     assert both.count(f"def _{name}(") == 1
-    assert both.count(f"_{name}(") == 3
+    assert both.count(f"_{name}(") == (3 if name == "neumann" else 4)  # the adjoint may go on from what is left
     assert "_restarted" not in both
     for other in {"gmres", "bicgstab", "cg", "neumann"} - {name}:
         assert f"_{other}(" not in both

@@ -12,7 +12,7 @@ from torch import Tensor
 from deqc.compiler import compile_text
 from deqc.explain import explain
 from deqc.loading import import_source
-from tests.solvers.linear import linear
+from tests.solvers.linear import linear, solved
 from tests.solvers.modules import module
 from tests.solvers.test_linear_solvers import product
 from tests.solvers.test_shine import F64, SOLVERS, cotangent, gradients, inputs, learnt, made, text
@@ -64,10 +64,10 @@ def test_it_is_what_the_solver_ends_with(solver: str, kind: str) -> None:
     right_way = tuple(reversed(given)) if len(given) == 2 else (given[0].mT,)
     at, turned = (given, right_way) if kind == "tangent" else (right_way, given)
     matrix = type(f)(f.a if kind == "tangent" else f.a.mT.contiguous(), f.b)
-    x, record = it._adjoint_solve(product(matrix), f.b, *at)
+    x, record = solved(it, f.b, lambda goal: it._adjoint_solve(product(matrix), f.b, goal, *at))
     torch.testing.assert_close(x, matrix.solution, rtol=1e-9, atol=1e-9)
     assert record.steps.tolist() == [1] * len(x)
-    _, record = it._adjoint_solve(product(matrix), f.b, *turned)
+    _, record = solved(it, f.b, lambda goal: it._adjoint_solve(product(matrix), f.b, goal, *turned))
     assert int(record.steps.min()) > 1
 
 
@@ -177,8 +177,8 @@ def test_a_sample_whose_matrix_is_not_finite_goes_without(solver: str, value: fl
     broken[0][1] = value
     b = f.b.clone()
     b[1] *= 1e10  # what is finite in the matrix is not in the product
-    x, record = it._adjoint_solve(product(f), b, *broken)
-    plain, expected = it._adjoint_solve(product(f), b, *fine)
+    x, record = solved(it, b, lambda goal: it._adjoint_solve(product(f), b, goal, *broken))
+    plain, expected = solved(it, b, lambda goal: it._adjoint_solve(product(f), b, goal, *fine))
     others = [0, *range(2, len(b))]
     assert torch.equal(x[others], plain[others])
     assert torch.equal(record.steps[others], expected.steps[others])

@@ -16,7 +16,7 @@ import deqc
 from deqc.compiler import compile_text
 from deqc.explain import explain
 from deqc.loading import import_source
-from tests.solvers.linear import FAMILIES, SIZE, Linear, linear
+from tests.solvers.linear import FAMILIES, SIZE, Linear, linear, solved
 from tests.solvers.modules import module
 
 Solve = Callable[..., tuple[Tensor, Tensor, Tensor]]
@@ -193,7 +193,22 @@ def test_gradients_are_those_of_lu(name: str) -> None:
     found, record = gradients(memory(f"{{method: {name}, rtol: 1.0e-12}}"))
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-11)
     assert record.status.tolist() == [0] * 4
-    assert torch.equal(record.njvp, record.steps * (2 if name == "bicgstab" else 1))
+    assert torch.equal(record.njvp, record.steps * (2 if name == "bicgstab" else 1) + 1)  # and one for the residual
+
+
+@pytest.mark.parametrize("least", [1e-6, 1e-3])
+@pytest.mark.parametrize("name", ["gmres", "bicgstab", "cg"])
+def test_the_residual_is_the_one_that_is_left(name: str, least: float) -> None:
+    """Also where the recurrence has lost it: the eigenvalues of I - J are `least`, and others up to 5."""
+    q = torch.linalg.qr(torch.randn(6, 6, generator=torch.Generator().manual_seed(5)))[0]
+    j = torch.eye(6) - q @ torch.diag(torch.tensor([least, 0.5, 0.7, 1.4, 1.8, 5.0])) @ q.T
+    b = torch.randn(3, 6, generator=torch.Generator().manual_seed(1))
+    it: Any = module("picard", adjoint={"assume": "symmetric", "linear_solver": name})
+    x, record = solved(it, b, lambda goal: it._adjoint_solve(lambda v: v @ j, b, goal))
+    left = torch.linalg.vector_norm(b - (x - x @ j), dim=1)
+    torch.testing.assert_close(record.residual_norm, left, rtol=0.05, atol=1e-6)
+    assert record.status.tolist() == (left > 1e-3 * torch.linalg.vector_norm(b, dim=1)).int().tolist()
+    assert (least < 1e-5) == bool((record.status > 0).any())
 
 
 @pytest.mark.parametrize("options", ["max_steps: 5", "max_steps: 24, memory: 3"])

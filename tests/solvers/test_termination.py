@@ -12,6 +12,7 @@ from torch import Tensor
 
 from deqc.settings import MODES
 from deqc.solvers.cascade import CASCADE
+from tests.solvers.linear import solved
 from tests.solvers.modules import module
 
 F64 = torch.float64
@@ -187,7 +188,7 @@ def test_a_backward_solve_is_watched_by_its_own_tolerance() -> None:
         adjoint={"method": "implicit", "linear_solver": linear},
     )
     b = torch.ones(1, 2, dtype=F64)
-    x, record = made._adjoint_solve(lambda x: 0.9 * x, b)
+    x, record = solved(made, b, lambda goal: made._adjoint_solve(lambda x: 0.9 * x, b, goal))
     assert record.status.tolist() == [0]
     torch.testing.assert_close(x, 10 * b, rtol=1e-7, atol=0)
 
