@@ -16,6 +16,7 @@ IMPORTS = {
     "warnings": None,
     "torch": {"Tensor", "nn"},
     "torch._functorch.config": None,
+    "torch._functorch.pyfunctorch": None,
     "torch.nn.functional": None,
     "torch.nn.grad": None,
     "torch.utils.checkpoint": {"checkpoint"},
@@ -42,7 +43,7 @@ PATHS = {
     "torch": frozenset(
         ("", "nn", "nn.functional", "nn.grad", "nn.init", "func", "linalg", "special", "compiler", "autograd", "sparse")
     )
-    | {"autograd.forward_ad", "_functorch", "_functorch.config"},
+    | {"autograd.forward_ad", "_functorch", "_functorch.config", "_functorch.pyfunctorch"},
     "nn": frozenset({"", "functional", "grad", "init", "Module"}),
     "F": frozenset({""}),
     "math": frozenset({""}),

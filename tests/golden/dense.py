@@ -19,6 +19,7 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias, cast
 
 import torch
 import torch._functorch.config
+import torch._functorch.pyfunctorch
 from torch import Tensor, nn
 
 State: TypeAlias = Tensor
@@ -499,6 +500,8 @@ def equilibrium(z0: Tensor, w: Weights) -> tuple[Tensor, Record]:
     """z* and the record of its solve from z0; z* is differentiable in the weights."""
     if torch.compiler.is_compiling():
         _keep_captured()
+        if _transformed():
+            return _equilibrium_eagerly(z0, w)
     with torch.no_grad():
         c = Weights(*(t.detach() for t in w))
         z, record, memory = _solved(lambda z: f(z, c), z0.detach(), jacobian=lambda z: jacobian(z, c))
@@ -711,6 +714,21 @@ def _keep_buffers() -> None:
 
 # called while torch traces
 _keep_captured = cast(Callable[[], None], torch.compiler.assume_constant_result(_keep_buffers))
+
+
+def _in_transform() -> bool:
+    """Whether a transform of torch.func is at work; told by a part of torch that may go."""
+    return bool(getattr(torch._functorch.pyfunctorch, "retrieve_all_functorch_interpreters", list)())
+
+
+# called while torch traces
+_transformed = cast(Callable[[], bool], torch.compiler.assume_constant_result(_in_transform))
+
+# Called as it is by compiled code inside a transform of torch.func, which fullgraph=True forbids.
+_equilibrium_eagerly = cast(
+    Callable[..., tuple[Tensor, Record]],
+    torch.compiler.disable(equilibrium, reason="a compiled loop has no transforms of torch.func: eager mode has"),
+)
 
 
 def _vjp(function: Callable[..., Any], *primals: Any) -> tuple[Tensor, Callable[..., Any]]:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, TypeAlias, cast
 
 import torch
+import torch._functorch.pyfunctorch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -596,6 +597,8 @@ def _report(what: str, record: Record, goal: str, remedy: str) -> None:
 
 def equilibrium(z0: Tensor, w: Weights, m: Operators) -> tuple[Tensor, Record]:
     """z* and the record of its solve; derivatives are those of PHANTOM_STEPS damped steps (Geng et al. 2021)."""
+    if torch.compiler.is_compiling() and _transformed():
+        return _equilibrium_eagerly(z0, w, m)
     with torch.no_grad():
         c = Weights(*(t.detach() for t in w))
         z, record = fixed_point(lambda z: f(z, c, m), z0.detach())
@@ -634,6 +637,21 @@ def _asked(w: Weights) -> bool:
 def _surrogate(z: Tensor, p: Tensor) -> Tensor:
     """The value of z with the derivatives of p."""
     return z + torch.where(p.isfinite(), p - p.detach(), 0.0)
+
+
+def _in_transform() -> bool:
+    """Whether a transform of torch.func is at work; told by a part of torch that may go."""
+    return bool(getattr(torch._functorch.pyfunctorch, "retrieve_all_functorch_interpreters", list)())
+
+
+# called while torch traces
+_transformed = cast(Callable[[], bool], torch.compiler.assume_constant_result(_in_transform))
+
+# Called as it is by compiled code inside a transform of torch.func, which fullgraph=True forbids.
+_equilibrium_eagerly = cast(
+    Callable[..., tuple[Tensor, Record]],
+    torch.compiler.disable(equilibrium, reason="a compiled loop has no transforms of torch.func: eager mode has"),
+)
 
 
 DeqFlow.fixed_point = staticmethod(fixed_point)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, TypeAlias, cast
 
 import torch
+import torch._functorch.pyfunctorch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -534,6 +535,8 @@ def _report(what: str, record: Record, goal: str, remedy: str) -> None:
 
 def equilibrium(z0: Tensor, w: Weights, m: Operators) -> tuple[Tensor, Record]:
     """z* and the record of its solve from z0; z* is differentiable in the weights."""
+    if torch.compiler.is_compiling() and _transformed():
+        return _equilibrium_eagerly(z0, w, m)
     with torch.no_grad():
         c = Weights(*(t.detach() for t in w))
         z, record = fixed_point(lambda z: f(z, c, m), z0.detach())
@@ -797,6 +800,21 @@ def _file(kind: str, record: Record | None, solved: Record) -> None:
         f"|residual| <= {ADJOINT_RTOL} |right side| + {ADJOINT_ATOL} in {ADJOINT_STEPS} steps",
         "The derivative is inexact: try more max_steps of the linear solver, or gmres or lu.",
     )
+
+
+def _in_transform() -> bool:
+    """Whether a transform of torch.func is at work; told by a part of torch that may go."""
+    return bool(getattr(torch._functorch.pyfunctorch, "retrieve_all_functorch_interpreters", list)())
+
+
+# called while torch traces
+_transformed = cast(Callable[[], bool], torch.compiler.assume_constant_result(_in_transform))
+
+# Called as it is by compiled code inside a transform of torch.func, which fullgraph=True forbids.
+_equilibrium_eagerly = cast(
+    Callable[..., tuple[Tensor, Record]],
+    torch.compiler.disable(equilibrium, reason="a compiled loop has no transforms of torch.func: eager mode has"),
+)
 
 
 def _vjp(function: Callable[..., Any], *primals: Any) -> tuple[Tensor, Callable[..., Any]]:

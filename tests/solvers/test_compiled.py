@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
 import torch
 from torch import Tensor
+from torch.func import grad, hessian, jvp, vmap
 
 from deqc.compiler import compile_text
 from deqc.loading import import_model
@@ -251,4 +252,46 @@ def test_compiled(case: Case) -> None:
         torch.testing.assert_close(compiled_values, values, rtol=1e-9, atol=case.rounding, equal_nan=True)
         assert bool((counts[0] == 0).all())
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+    torch._dynamo.reset()
+
+
+TRANSFORMS: dict[str, Callable[[Any], Callable[..., Any]]] = {
+    "grad": lambda model: grad(lambda *x: model(*x).square().sum()),
+    "jvp": lambda model: lambda x: jvp(model, (x,), (x,))[1],
+    "vmap": lambda model: vmap(lambda *x: model(*(row.unsqueeze(0) for row in x)).squeeze(0)),
+    "hessian": lambda model: hessian(lambda *x: model(*x).square().sum()),
+}
+TRANSFORMED = {
+    "of an exact gradient": ("grad", Case("", {"method": "newton"})),
+    "in forward mode": ("jvp", Case("", {"method": "newton"}, {"linear_solver": "picard"})),
+    "twice": ("hessian", Case("", {"method": "picard"}, {"linear_solver": "gmres"})),
+    "of steps undone": ("grad", Case("", {"method": "reversible"}, {"method": "reversible"})),
+    "of an estimate": ("grad", Case("", {"method": "broyden"}, {"method": "shine"})),
+    "of no gradient": ("vmap", Case("", {"method": "picard"}, {"method": "none"})),
+    "with a mask and settings": (
+        "vmap",
+        Case("", {"method": "anderson", "mask": "$valid", "eval": {"damping": 0.9}}, {"method": "jfb"}, PADDED),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMED)
+def test_a_transform_of_torch_func_breaks_the_graph(name: str) -> None:
+    """The solve is eager there, with what eager mode finds; where no break may be, torch says why there is one."""
+    torch._dynamo.reset()
+    transform, case = TRANSFORMED[name]
+    function, inputs = TRANSFORMS[transform](case.model()), tuple(one.clone() for one in case.inputs(3))
+    assert torch.equal(torch.compile(function, backend="aot_eager")(*inputs), function(*inputs))
+    torch._dynamo.reset()
+    with pytest.raises(torch._dynamo.exc.Unsupported, match=r"a compiled loop has no transforms of torch\.func"):
+        torch.compile(function, backend="aot_eager", fullgraph=True)(*inputs)
+    torch._dynamo.reset()
+
+
+def test_steps_that_are_written_out_have_transforms() -> None:
+    torch._dynamo.reset()
+    model = Case("", {"method": "picard", "max_steps": 4}, {"method": "unroll"}).model()
+    function, x = TRANSFORMS["grad"](model), torch.ones(3, 3, dtype=torch.float64)
+    compiled = torch.compile(function, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), function(x), rtol=1e-12, atol=1e-12)
     torch._dynamo.reset()
