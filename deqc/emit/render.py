@@ -400,7 +400,7 @@ def noted(text: str) -> str:
 def adjoint_solve(adjoint: AdjointPlan) -> str:
     """What messages call the backward solve, in terms of the module."""
     if adjoint.method == "implicit":
-        return "what"
+        return '"the solve of a further derivative" if record is None else what'
     return '"the way back"' if adjoint.method == "reversible" else '"the backward solve"'
 
 

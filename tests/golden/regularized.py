@@ -653,10 +653,9 @@ def _file(kind: str, record: Record | None, solved: Record) -> None:
     lasts = torch.func.debug_unwrap(solved.status) is solved.status and _any(solved.status >= 0, unknown=False)
     if lasts and record is not None and kind == "adjoint":
         record.adjoint = solved
-    first = "the backward solve" if kind == "adjoint" else "the forward-mode solve"
-    what = "the solve of a further derivative" if record is None else first
+    what = "the backward solve" if kind == "adjoint" else "the forward-mode solve"
     _report(
-        what,
+        "the solve of a further derivative" if record is None else what,
         solved,
         f"|residual| <= {ADJOINT_RTOL} |right side| + {ADJOINT_ATOL}",
         "I - df/dz is close to singular at the solution: the derivative is not to be trusted.",
