@@ -34,7 +34,6 @@ class Case(NamedTuple):
     inputs: Callable[[int], tuple[Tensor, ...]]  # of a batch, the same at every call
     reference: Callable[..., Outputs]  # (model, *inputs) -> what forward returns, unrolled to convergence
     implicit: bool = True  # derivatives come from the implicit function theorem
-    every_transform: bool = True  # false where torch itself lacks some for an op of f
     traced: bool = True  # false where torch cannot trace the model: it multiplies by a sparse matrix
     sizes: tuple[int, ...] = ()  # that names of dimensions in the scales stand for: arguments of pack and unpack
 
@@ -408,7 +407,7 @@ def gradgradcheck(case: Case) -> None:
     """Second derivatives: reverse over reverse, batched, forward over reverse."""
     function, leaves = _leaves(case, 1)
     with tight(case):
-        assert torch.autograd.gradgradcheck(function, leaves, fast_mode=True, check_fwd_over_rev=case.every_transform)
+        assert torch.autograd.gradgradcheck(function, leaves, fast_mode=True, check_fwd_over_rev=True)
 
 
 def batched_second_derivatives(case: Case) -> None:
@@ -472,10 +471,9 @@ def transforms(case: Case) -> None:
         rows = tuple(x.unsqueeze(1) for x in inputs)
         each = vmap(grad(number, n), (0,) * n + (None,) * len(weights))(*rows, *weights)
         assert apart([each.sum(0)], [want[n]]) < 1e-10
-        if case.every_transform:
-            pairs = tuple(torch.stack([p, p * 0.5]) for p in weights)
-            ensemble = vmap(function, (None,) * n + (0,) * len(weights))(*inputs, *pairs)
-            assert apart([ensemble[0], ensemble[1]], [whole, function(*inputs, *(p * 0.5 for p in weights))]) < 1e-11
+        pairs = tuple(torch.stack([p, p * 0.5]) for p in weights)
+        ensemble = vmap(function, (None,) * n + (0,) * len(weights))(*inputs, *pairs)
+        assert apart([ensemble[0], ensemble[1]], [whole, function(*inputs, *(p * 0.5 for p in weights))]) < 1e-11
         ones = tuple(torch.ones_like(v) for v in arguments)
         tangent = jvp(function, arguments, ones)[1]
         if case.traced:

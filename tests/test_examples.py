@@ -74,9 +74,7 @@ def make_case(name: str, module: ModuleType) -> Case:
         assert found.residual < 1e-12, "the model does not contract"
         return found.output if len(found.output) > 1 else found.output[0]
 
-    # on channels-last images torch's group_norm has no forward mode, and no vmap over its gain
-    groups = "group_norm" in compiled.source
-    return Case(name, module, model, inputs, expected, compiled.adjoint.method.name == "implicit", not groups)
+    return Case(name, module, model, inputs, expected, compiled.adjoint.method.name == "implicit")
 
 
 @pytest.fixture(scope="module")

@@ -127,8 +127,7 @@ def make_case(name: str, module: ModuleType) -> Case:
         return (torch.randn(batch, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1)),)
 
     reference: Callable[..., properties.Outputs] = _conv_reference if plan.class_name == "ConvToy" else _seed_reference
-    # on channels-last images torch's group_norm has no forward mode, and no vmap over its gain
-    return Case(name, module, model, inputs, reference, plan.adjoint.method == "implicit", plan.class_name != "ConvToy")
+    return Case(name, module, model, inputs, reference, plan.adjoint.method == "implicit")
 
 
 @pytest.fixture(scope="module")

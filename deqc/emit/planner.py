@@ -46,7 +46,9 @@ IN_METHODS = frozenset(
 )
 NONE = Text("_EMPTY")  # the gradient of what has none
 MARKS = (("_derivative", "d_"), ("_scale", "s_"))  # how what a rule reads is called after the value it belongs to
-FUNCTIONAL = frozenset({"_rows", "_by_key", "_by_distance", "_layer_norm"})  # functions of the module that call F
+FUNCTIONAL = frozenset(
+    {"_rows", "_by_key", "_by_distance", "_layer_norm", "_group_norm"}
+)  # functions of the module that call F
 
 
 @dataclass(frozen=True)

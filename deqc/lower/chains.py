@@ -9,7 +9,7 @@ from typing import Any
 from deqc.diagnostics import Problems, Related, Span, SpecError
 from deqc.fields import IDENTITY, REQUIRED
 from deqc.ir.builder import Builder
-from deqc.ir.graph import LayerUse, Node, Setup, reachable
+from deqc.ir.graph import LayerUse, Node, Setup
 from deqc.lower.arguments import InvalidArgumentError, attributes, computed
 from deqc.lower.scope import ABSENT, Absent, Numbers, Scope
 from deqc.lower.weights import Tensors, said
@@ -227,8 +227,6 @@ class Chains:
             made = op.lowered(make, constants, *operands)
             return made
         leaves = self._tensors(op, layer, step, path, holds, operands[0].type, scope)
-        if op.name == "group_norm":
-            values["bare"] = not any(node.op == "parameter" for node in reachable(tuple(operands)))
         whole = {} if holds else {"layer": path}
         made = op.lowered(make, {**constants, **whole}, *operands, *leaves)
         return made

@@ -6,7 +6,7 @@ from typing import Any
 
 from deqc.fields import Field, Kind
 from deqc.ops.base import Attributes, Layer, ShapeError
-from deqc.ops.code import Code, call, method
+from deqc.ops.code import Code, call
 from deqc.ops.normalization import AFFINE, EPS, OWN, Normalization
 from deqc.ops.shapes import images
 from deqc.types import Type
@@ -28,6 +28,8 @@ class GroupNorm(Normalization):
     principal = "groups"
     channels = True
     rows = False
+    function = "_group_norm"
+    whole = False
 
     def layer(self, attributes: Attributes, *types: Type) -> Layer | None:
         """nn.GroupNorm."""
@@ -54,11 +56,9 @@ class GroupNorm(Normalization):
         return y * affine[0][:, None, None] + affine[1][:, None, None] if affine else y
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
-        """`F.group_norm(x, groups, gain, shift)`."""
+        """`_group_norm(x, groups, gain, shift)`."""
         eps = {} if attributes["eps"] == 1e-5 else {"eps": attributes["eps"]}
-        # torch 2.13 crashes in the backward of gain and shift where x is channels last and needs no gradient itself
-        x = method(operands[0], "contiguous") if attributes.get("bare") else operands[0]
-        return call("F.group_norm", x, attributes["groups"], *operands[1:], **eps)
+        return call("_group_norm", operands[0], attributes["groups"], *operands[1:], **eps)
 
     def scale(self, attributes: Attributes, x: Code) -> Code:
         """A call of the module's own function."""

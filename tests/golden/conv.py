@@ -54,7 +54,7 @@ class Weights(NamedTuple):
 def f(z: Tensor, w: Weights) -> Tensor:
     """One application of the map, (B, 4096) -> (B, 4096)."""
     total = 0.25 * F.conv2d(_image(z, 16, 16, 16), w.conv2d_weight, padding=1) + w.inject
-    h = torch.tanh(F.group_norm(total, 4, w.group_norm_weight, w.group_norm_bias))
+    h = torch.tanh(_group_norm(total, 4, w.group_norm_weight, w.group_norm_bias))
     return _flat(h)
 
 
@@ -69,8 +69,8 @@ class Linearization(NamedTuple):
 def linearize(z: Tensor, w: Weights) -> Linearization:
     """The factors of df/dz at z."""
     total = 0.25 * F.conv2d(_image(z, 16, 16, 16), w.conv2d_weight, padding=1) + w.inject
-    h = torch.tanh(F.group_norm(total, 4, w.group_norm_weight, w.group_norm_bias))
-    return Linearization(1 - h * h, F.group_norm(total, 4), _group_norm_scale(total, 4, 1e-05))
+    h = torch.tanh(_group_norm(total, 4, w.group_norm_weight, w.group_norm_bias))
+    return Linearization(1 - h * h, _group_norm(total, 4), _group_norm_scale(total, 4, 1e-05))
 
 
 def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
@@ -105,6 +105,16 @@ def _image(z: Tensor, channels: int, height: int, width: int) -> Tensor:
 def _flat(v: Tensor) -> Tensor:
     """The inverse of `_image`."""
     return v.permute(0, 2, 3, 1).reshape(v.shape[0], v.shape[1:].numel())
+
+
+def _group_norm(
+    x: Tensor, groups: int, gain: Tensor | None = None, shift: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Group norm over the channels."""
+    if torch.is_grad_enabled() or not (torch.compiler.is_compiling() or torch.func.debug_unwrap(x) is x):
+        # channels last, torch's own has no forward mode, fails under vmap and crashes in some backwards, seen with 2.13
+        x = x.contiguous()
+    return F.group_norm(x, groups, gain, shift, eps)
 
 
 def _group_norm_scale(x: Tensor, groups: int, eps: float) -> Tensor:

@@ -94,6 +94,16 @@ def _flat(v: Tensor) -> Tensor:
     return v.permute(0, 2, 3, 1).reshape(v.shape[0], v.shape[1:].numel())
 
 
+def _group_norm(
+    x: Tensor, groups: int, gain: Tensor | None = None, shift: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Group norm over the channels."""
+    if torch.is_grad_enabled() or not (torch.compiler.is_compiling() or torch.func.debug_unwrap(x) is x):
+        # channels last, torch's own has no forward mode, fails under vmap and crashes in some backwards, seen with 2.13
+        x = x.contiguous()
+    return F.group_norm(x, groups, gain, shift, eps)
+
+
 # ---- the module ----------------------------------------------------------------------------------
 
 
@@ -129,7 +139,12 @@ class Digits(nn.Module):
     def weights(self, image: Tensor) -> Weights:
         """What f reads besides z: made once a solve, differentiable in the parameters and the inputs."""
         _checked("image", image, 1, 8, 8)
-        normed = self.encoder["features"]["group_norm"](self.encoder["features"]["conv2d"](image))
+        normed = _group_norm(
+            self.encoder["features"]["conv2d"](image),
+            4,
+            self.encoder["features"]["group_norm"].weight,
+            self.encoder["features"]["group_norm"].bias,
+        )
         return Weights(
             self.main_layers["0"]["sum"]["0"]["conv2d"].weight, self.encoder["inject"]["conv2d"](torch.relu(normed))
         )

@@ -63,10 +63,10 @@ class Weights(NamedTuple):
 def f(z: Tensor, w: Weights) -> Tensor:
     """One application of the map, (B, 3072) -> (B, 3072)."""
     c = F.conv2d(_image(z[:, 0:2048], 8, 16, 16), w.main_0_conv2d_weight, padding=1)
-    normed = F.group_norm(0.25 * c + w.fine, 4, w.main_0_group_norm_weight, w.main_0_group_norm_bias)
+    normed = _group_norm(0.25 * c + w.fine, 4, w.main_0_group_norm_weight, w.main_0_group_norm_bias)
     h0 = torch.relu(normed)
     c_1 = F.conv2d(_image(z[:, 2048:3072], 16, 8, 8), w.main_1_conv2d_weight, padding=1)
-    normed_1 = F.group_norm(0.25 * c_1 + w.coarse, 4, w.main_1_group_norm_weight, w.main_1_group_norm_bias)
+    normed_1 = _group_norm(0.25 * c_1 + w.coarse, 4, w.main_1_group_norm_weight, w.main_1_group_norm_bias)
     h1 = torch.relu(normed_1)
     a_1 = F.interpolate(0.25 * F.conv2d(h1, w.mapping_1_0_conv2d_weight), scale_factor=2.0)
     y1 = 0.25 * F.conv2d(h0, w.mapping_0_1_conv2d_weight, stride=2, padding=1) + h1
@@ -92,11 +92,11 @@ def linearize(z: Tensor, w: Weights) -> Linearization:
     """The factors of df/dz at z."""
     c = F.conv2d(_image(z[:, 0:2048], 8, 16, 16), w.main_0_conv2d_weight, padding=1)
     total = 0.25 * c + w.fine
-    normed = F.group_norm(total, 4, w.main_0_group_norm_weight, w.main_0_group_norm_bias)
+    normed = _group_norm(total, 4, w.main_0_group_norm_weight, w.main_0_group_norm_bias)
     h0 = torch.relu(normed)
     c_1 = F.conv2d(_image(z[:, 2048:3072], 16, 8, 8), w.main_1_conv2d_weight, padding=1)
     total_1 = 0.25 * c_1 + w.coarse
-    normed_1 = F.group_norm(total_1, 4, w.main_1_group_norm_weight, w.main_1_group_norm_bias)
+    normed_1 = _group_norm(total_1, 4, w.main_1_group_norm_weight, w.main_1_group_norm_bias)
     h1 = torch.relu(normed_1)
     y1 = 0.25 * F.conv2d(h0, w.mapping_0_1_conv2d_weight, stride=2, padding=1) + h1
     a = torch.tanh(y1)
@@ -108,10 +108,10 @@ def linearize(z: Tensor, w: Weights) -> Linearization:
         1 - a * a,
         1 - a_2 * a_2,
         (h1 > 0).to(h1.dtype),
-        F.group_norm(total_1, 4),
+        _group_norm(total_1, 4),
         _group_norm_scale(total_1, 4, 1e-05),
         (h0 > 0).to(h0.dtype),
-        F.group_norm(total, 4),
+        _group_norm(total, 4),
         _group_norm_scale(total, 4, 1e-05),
     )
 
@@ -183,6 +183,16 @@ def _flat(v: Tensor) -> Tensor:
     return v.permute(0, 2, 3, 1).reshape(v.shape[0], v.shape[1:].numel())
 
 
+def _group_norm(
+    x: Tensor, groups: int, gain: Tensor | None = None, shift: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Group norm over the channels."""
+    if torch.is_grad_enabled() or not (torch.compiler.is_compiling() or torch.func.debug_unwrap(x) is x):
+        # channels last, torch's own has no forward mode, fails under vmap and crashes in some backwards, seen with 2.13
+        x = x.contiguous()
+    return F.group_norm(x, groups, gain, shift, eps)
+
+
 def _group_norm_scale(x: Tensor, groups: int, eps: float) -> Tensor:
     """1 / sqrt(var + eps) of every group, (B, channels, 1, 1)."""
     scale = (x.reshape(x.shape[0], groups, x.shape[1:].numel() // groups).var(2, correction=0) + eps).rsqrt()
@@ -241,7 +251,12 @@ class TwoScaleConv(nn.Module):
     def weights(self, image: Tensor) -> Weights:
         """What f reads besides z: made once a solve, differentiable in the parameters and the inputs."""
         _checked("image", image, 3, 16, 16)
-        fine = self.encoder["fine"]["group_norm"](self.encoder["fine"]["conv2d"](image))
+        fine = _group_norm(
+            self.encoder["fine"]["conv2d"](image),
+            4,
+            self.encoder["fine"]["group_norm"].weight,
+            self.encoder["fine"]["group_norm"].bias,
+        )
         return Weights(
             self.main_layers["0"]["cell"]["sum"]["0"]["conv"]["conv2d"].weight,
             fine,

@@ -88,53 +88,53 @@ class Weights(NamedTuple):
 def f(z: Tensor, w: Weights) -> Tensor:
     """One application of the map, (B, 30720) -> (B, 30720)."""
     z0 = _image(z[:, 0:24576], 24, 32, 32)
-    normed = F.group_norm(
+    normed = _group_norm(
         F.conv2d(z0, w.weight, padding=1),
         8,
         w.main_0_residual_block_residual_group_norm_weight,
         w.main_0_residual_block_residual_group_norm_bias,
     )
     total = F.conv2d(torch.relu(normed), w.weight_1, padding=1) * w.mask + w.inject
-    normed_1 = F.group_norm(
+    normed_1 = _group_norm(
         total,
         8,
         w.main_0_residual_block_residual_group_norm_1_weight,
         w.main_0_residual_block_residual_group_norm_1_bias,
     )
-    h0 = F.group_norm(
+    h0 = _group_norm(
         torch.relu(z0 + normed_1), 8, w.main_0_residual_block_group_norm_weight, w.main_0_residual_block_group_norm_bias
     )
     z1 = _image(z[:, 24576:30720], 24, 16, 16)
-    normed_2 = F.group_norm(
+    normed_2 = _group_norm(
         F.conv2d(z1, w.weight_2, padding=1),
         8,
         w.main_1_residual_block_residual_group_norm_weight,
         w.main_1_residual_block_residual_group_norm_bias,
     )
-    normed_3 = F.group_norm(
+    normed_3 = _group_norm(
         F.conv2d(torch.relu(normed_2), w.weight_3, padding=1) * w.mask_1,
         8,
         w.main_1_residual_block_residual_group_norm_1_weight,
         w.main_1_residual_block_residual_group_norm_1_bias,
     )
-    h1 = F.group_norm(
+    h1 = _group_norm(
         torch.relu(z1 + normed_3), 8, w.main_1_residual_block_group_norm_weight, w.main_1_residual_block_group_norm_bias
     )
-    normed_4 = F.group_norm(
+    normed_4 = _group_norm(
         F.conv2d(h1, w.mapping_1_0_conv1x1_conv2d_weight),
         8,
         w.mapping_1_0_group_norm_weight,
         w.mapping_1_0_group_norm_bias,
     )
     c_5 = F.conv2d(torch.relu(h0 + F.interpolate(normed_4, scale_factor=2.0)), w.weight_4)
-    normed_5 = F.group_norm(
+    normed_5 = _group_norm(
         F.conv2d(h0, w.mapping_0_1_conv3x3_conv2d_weight, stride=2, padding=1),
         8,
         w.mapping_0_1_group_norm_weight,
         w.mapping_0_1_group_norm_bias,
     )
-    normed_6 = F.group_norm(F.conv2d(torch.relu(normed_5 + h1), w.weight_5), 4)
-    return torch.cat([_flat(F.group_norm(c_5, 4)), _flat(normed_6)], -1)
+    normed_6 = _group_norm(F.conv2d(torch.relu(normed_5 + h1), w.weight_5), 4)
+    return torch.cat([_flat(_group_norm(c_5, 4)), _flat(normed_6)], -1)
 
 
 class Linearization(NamedTuple):
@@ -182,42 +182,42 @@ def linearize(z: Tensor, w: Weights) -> Linearization:
     """The factors of df/dz at z."""
     z0 = _image(z[:, 0:24576], 24, 32, 32)
     c = F.conv2d(z0, w.weight, padding=1)
-    normed = F.group_norm(
+    normed = _group_norm(
         c, 8, w.main_0_residual_block_residual_group_norm_weight, w.main_0_residual_block_residual_group_norm_bias
     )
     a = torch.relu(normed)
     c_1 = F.conv2d(a, w.weight_1, padding=1)
     total = c_1 * w.mask + w.inject
-    normed_1 = F.group_norm(
+    normed_1 = _group_norm(
         total,
         8,
         w.main_0_residual_block_residual_group_norm_1_weight,
         w.main_0_residual_block_residual_group_norm_1_bias,
     )
     a_1 = torch.relu(z0 + normed_1)
-    h0 = F.group_norm(a_1, 8, w.main_0_residual_block_group_norm_weight, w.main_0_residual_block_group_norm_bias)
+    h0 = _group_norm(a_1, 8, w.main_0_residual_block_group_norm_weight, w.main_0_residual_block_group_norm_bias)
     z1 = _image(z[:, 24576:30720], 24, 16, 16)
     c_2 = F.conv2d(z1, w.weight_2, padding=1)
-    normed_2 = F.group_norm(
+    normed_2 = _group_norm(
         c_2, 8, w.main_1_residual_block_residual_group_norm_weight, w.main_1_residual_block_residual_group_norm_bias
     )
     a_2 = torch.relu(normed_2)
     c_3 = F.conv2d(a_2, w.weight_3, padding=1)
     product = c_3 * w.mask_1
-    normed_3 = F.group_norm(
+    normed_3 = _group_norm(
         product,
         8,
         w.main_1_residual_block_residual_group_norm_1_weight,
         w.main_1_residual_block_residual_group_norm_1_bias,
     )
     a_3 = torch.relu(z1 + normed_3)
-    h1 = F.group_norm(a_3, 8, w.main_1_residual_block_group_norm_weight, w.main_1_residual_block_group_norm_bias)
+    h1 = _group_norm(a_3, 8, w.main_1_residual_block_group_norm_weight, w.main_1_residual_block_group_norm_bias)
     c_4 = F.conv2d(h1, w.mapping_1_0_conv1x1_conv2d_weight)
-    normed_4 = F.group_norm(c_4, 8, w.mapping_1_0_group_norm_weight, w.mapping_1_0_group_norm_bias)
+    normed_4 = _group_norm(c_4, 8, w.mapping_1_0_group_norm_weight, w.mapping_1_0_group_norm_bias)
     a_4 = torch.relu(h0 + F.interpolate(normed_4, scale_factor=2.0))
     c_5 = F.conv2d(a_4, w.weight_4)
     c_6 = F.conv2d(h0, w.mapping_0_1_conv3x3_conv2d_weight, stride=2, padding=1)
-    normed_5 = F.group_norm(c_6, 8, w.mapping_0_1_group_norm_weight, w.mapping_0_1_group_norm_bias)
+    normed_5 = _group_norm(c_6, 8, w.mapping_0_1_group_norm_weight, w.mapping_0_1_group_norm_bias)
     a_5 = torch.relu(normed_5 + h1)
     c_7 = F.conv2d(a_5, w.weight_5)
     return Linearization(
@@ -230,32 +230,32 @@ def linearize(z: Tensor, w: Weights) -> Linearization:
         c_3,
         h1,
         a_4,
-        F.group_norm(c_5, 4),
+        _group_norm(c_5, 4),
         a_5,
-        F.group_norm(c_7, 4),
+        _group_norm(c_7, 4),
         _group_norm_scale(c_7, 4, 1e-05),
         (a_5 > 0).to(a_5.dtype),
-        F.group_norm(c_6, 8),
+        _group_norm(c_6, 8),
         _group_norm_scale(c_6, 8, 1e-05),
         _group_norm_scale(c_5, 4, 1e-05),
         (a_4 > 0).to(a_4.dtype),
-        F.group_norm(c_4, 8),
+        _group_norm(c_4, 8),
         _group_norm_scale(c_4, 8, 1e-05),
-        F.group_norm(a_3, 8),
+        _group_norm(a_3, 8),
         _group_norm_scale(a_3, 8, 1e-05),
         (a_3 > 0).to(a_3.dtype),
-        F.group_norm(product, 8),
+        _group_norm(product, 8),
         _group_norm_scale(product, 8, 1e-05),
         (a_2 > 0).to(a_2.dtype),
-        F.group_norm(c_2, 8),
+        _group_norm(c_2, 8),
         _group_norm_scale(c_2, 8, 1e-05),
-        F.group_norm(a_1, 8),
+        _group_norm(a_1, 8),
         _group_norm_scale(a_1, 8, 1e-05),
         (a_1 > 0).to(a_1.dtype),
-        F.group_norm(total, 8),
+        _group_norm(total, 8),
         _group_norm_scale(total, 8, 1e-05),
         (a > 0).to(a.dtype),
-        F.group_norm(c, 8),
+        _group_norm(c, 8),
         _group_norm_scale(c, 8, 1e-05),
     )
 
@@ -373,6 +373,16 @@ def _image(z: Tensor, channels: int, height: int, width: int) -> Tensor:
 def _flat(v: Tensor) -> Tensor:
     """The inverse of `_image`."""
     return v.permute(0, 2, 3, 1).reshape(v.shape[0], v.shape[1:].numel())
+
+
+def _group_norm(
+    x: Tensor, groups: int, gain: Tensor | None = None, shift: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Group norm over the channels."""
+    if torch.is_grad_enabled() or not (torch.compiler.is_compiling() or torch.func.debug_unwrap(x) is x):
+        # channels last, torch's own has no forward mode, fails under vmap and crashes in some backwards, seen with 2.13
+        x = x.contiguous()
+    return F.group_norm(x, groups, gain, shift, eps)
 
 
 def _group_norm_scale(x: Tensor, groups: int, eps: float) -> Tensor:

@@ -1,7 +1,7 @@
 """Every op's rule alone against finite differences, of first and of second order, along random directions.
 
-Those of first order also with a batch of cotangents, which `is_grads_batched=True` leads through an older vmap than
-that of torch.func: it knows fewer functions.
+All of them also with a batch of cotangents, which `is_grads_batched=True` leads through an older vmap than that of
+torch.func: it knows fewer functions.
 """
 
 from __future__ import annotations
@@ -61,4 +61,5 @@ def test_first_derivatives(row: Row) -> None:
 @rows
 def test_second_derivatives(row: Row) -> None:
     case = compiled(row, frozenset())
-    assert torch.autograd.gradgradcheck(by_rules(case), leaves(case), fast_mode=True)
+    batched = row.op != "max_pool2d"  # in torch 2.13 its backward takes no batch of images that are channels last
+    assert torch.autograd.gradgradcheck(by_rules(case), leaves(case), fast_mode=True, check_batched_grad=batched)

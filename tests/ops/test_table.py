@@ -73,6 +73,18 @@ def test_value(row: Row, disabled: frozenset[str]) -> None:
 
 
 @rows
+def test_value_of_several_at_once(row: Row) -> None:
+    """States and weights under vmap, as an ensemble has them."""
+    case = compiled(row, frozenset())
+    z, w = case.state(), tuple(v.detach() for v in case.weights())
+    kind = type(case.weights())
+    stacked = (torch.stack([v, 0.5 * v]) for v in (z, *w))
+    found = torch.func.vmap(lambda z, *w: case.module.f(z, kind(*w)))(*stacked)
+    assert gap(found[0], case.module.f(z, kind(*w))) < EXACT
+    assert gap(found[1], case.module.f(0.5 * z, kind(*(0.5 * v for v in w)))) < EXACT
+
+
+@rows
 @passes
 def test_vjp_and_pullback(row: Row, disabled: frozenset[str]) -> None:
     case = compiled(row, disabled)
@@ -132,13 +144,7 @@ def test_third_derivatives(row: Row) -> None:
 def test_jacobian(row: Row, disabled: frozenset[str]) -> None:
     case = compiled(row, disabled)
     module, z, w = case.module, case.state(), type(case.weights())(*(v.detach() for v in case.weights()))
-    if row.op in (
-        "group_norm",
-        "instance_norm",
-    ):  # forward mode under vmap refuses permuted images there, in torch 2.13
-        whole = torch.autograd.functional.jacobian(lambda z: module.f(z, w), z)
-    else:
-        whole = torch.func.jacfwd(lambda z: module.f(z, w))(z)
+    whole = torch.func.jacfwd(lambda z: module.f(z, w))(z)
     batch = range(len(z))
     for i in batch:
         for j in batch:
@@ -223,6 +229,28 @@ def test_outside_of_f(row: Outside, training: bool) -> None:
     assert gap(case.model(*case.inputs), (z + e).flatten(1)) < CLOSE
     for (name, mine), theirs in zip(twin.state_dict().items(), layer.state_dict().values(), strict=True):
         assert gap(mine, theirs) == 0, name
+
+
+def test_an_image_that_is_channels_last() -> None:
+    """Torch 2.13 crashes where of such an image only the gain and shift of its group_norm have a gradient."""
+    case = build("""
+deqc: 1
+name: Use
+input: {x: [4, 2, 3]}
+encoder: {e: {group_norm: 2}}
+scale: [4, 2, 3]
+main_layers: {sum: [[sin, {times: 0.3}], $e, [$x, {group_norm: 4}]]}
+head: [$z, {group_norm: 1}]
+solver: picard
+""")
+    parameters, (x,) = tuple(case.model.parameters()), case.inputs
+
+    def gradients(x: Tensor) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(case.model(x).sin().sum(), parameters)
+
+    found = gradients(x.detach().contiguous(memory_format=torch.channels_last))
+    for mine, theirs in zip(found, gradients(x), strict=True):
+        assert gap(mine, theirs) < CLOSE
 
 
 def test_one_mask_a_solve() -> None:

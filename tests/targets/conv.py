@@ -39,7 +39,7 @@ PLAN = Plan(
     ),
     f=(
         "c = F.conv2d(_image(z, 8, 6, 6), w.kernel, padding=1)",
-        "return _flat(torch.relu(F.group_norm(c, 4, w.gain, w.shift) + w.inject))",
+        "return _flat(torch.relu(_group_norm(c, 4, w.gain, w.shift) + w.inject))",
     ),
     derivatives=Derivatives(
         members=(
@@ -119,7 +119,7 @@ PLAN = Plan(
     operators=(),
     start_reads_inputs=False,
     functional=True,
-    functions=(),
+    functions=("_group_norm",),
     autograd_rules=False,
     solver=SolverPlan(
         "anderson",
