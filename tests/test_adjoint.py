@@ -208,6 +208,9 @@ def test_compiled_by_torch(backend: str, seed: int) -> None:
     [
         ("picard", "{linear_solver: picard}"),
         ("picard", "{linear_solver: anderson}"),
+        ("picard", "{linear_solver: gmres}"),
+        ("picard", "{linear_solver: bicgstab}"),
+        ("newton", "{linear_solver: {method: lu, factors: last_step}}"),
         ("broyden", "{method: shine, refine: 3}"),
         ("reversible", "{method: reversible}"),
     ],

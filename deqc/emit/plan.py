@@ -75,6 +75,7 @@ class Derivatives:
     pullback: Lines  # body of pullback(u, z, w, needed) -> Weights
     rows: bool  # whether vjp takes a row axis, so that the Jacobian is vjp of the identity
     jvp: Lines = ()  # body of jvp(u, at, w): (df/dz) u; empty where nothing reads it, or an op has no rule
+    overlap: bool = False  # whether a member may lie in the memory of another one, or of a weight
 
 
 @dataclass(frozen=True)

@@ -245,6 +245,7 @@ class _Planner:
             pullback=pullback,
             rows=adjoint.rows,
             jvp=jvp,
+            overlap=max(Counter(map(_memory, (*members, *self.boundary))).values(), default=0) > 1,
         )
 
     # bodies of methods: encode, weights, _initial, _head

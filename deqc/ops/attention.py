@@ -25,6 +25,7 @@ class SplitHeads(Op):
     name = "split_heads"
     summary = "[length, heads · d] as [heads, length, d]."
     step = False
+    view = True
     rows = False
     function = "_heads"
 
@@ -56,6 +57,7 @@ class JoinHeads(Op):
     name = "join_heads"
     summary = "[heads, length, d] as [length, heads · d]."
     step = False
+    view = True
     rows = False
     function = "_joined"
 

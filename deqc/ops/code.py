@@ -117,6 +117,11 @@ def method(
     return Call(Attribute(value, name), call("", *arguments, **keywords).arguments)
 
 
+def transposed(value: Code) -> Call:
+    """`value.transpose(-2, -1)`: `value.mT` is another tensor to torch.compile, and no loop takes both of them."""
+    return method(value, "transpose", -2, -1)
+
+
 def product(*operands: Code) -> Infix:
     """`a * b * …`."""
     return Infix("*", operands, PRODUCT)

@@ -7,7 +7,7 @@ from typing import Any
 
 from deqc.fields import Field, Kind
 from deqc.ops.base import GIVEN, INCOMING, Attributes, Make, Op, ShapeError, Value, reduced
-from deqc.ops.code import Attribute, Code, Text, call, matmul, method, product
+from deqc.ops.code import Code, Text, call, matmul, method, product, transposed
 from deqc.types import Type, show
 
 
@@ -161,8 +161,8 @@ class Matmul(Op):
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
         """`a @ b`; a vector for each sample is a matrix of one row."""
         a, b = operands
-        a = Attribute(a, "mT") if attributes["turn_a"] else a
-        b = Attribute(b, "mT") if attributes["turn_b"] else b
+        a = transposed(a) if attributes["turn_a"] else a
+        b = transposed(b) if attributes["turn_b"] else b
         if attributes.get("vectors"):
             return method(matmul(method(a, "unsqueeze", -2), b), "squeeze", -2)
         return matmul(a, b)

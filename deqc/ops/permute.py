@@ -6,7 +6,7 @@ from typing import Any
 
 from deqc.fields import Field, Kind
 from deqc.ops.base import ANY, Attributes, Make, ShapeError, Value
-from deqc.ops.code import Attribute, Code, literal, method
+from deqc.ops.code import Code, literal, method, transposed
 from deqc.ops.shapes import axis
 from deqc.ops.views import View
 from deqc.types import Type, show
@@ -59,10 +59,10 @@ class Permute(View):
         return x.permute(*range(lead), *(dim + lead for dim in self.order(attributes, x.ndim - lead)))
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
-        """`x.mT` where a matrix is transposed, else `x.permute(0, 3, 1, 2)`."""
+        """`x.transpose(-2, -1)` where a matrix is transposed, else `x.permute(0, 3, 1, 2)`."""
         order = self.order(attributes, result.rank)
         if order == (1, 0):
-            return Attribute(operands[0], "mT")
+            return transposed(operands[0])
         lead = (0,) * result.batched
         return method(operands[0], "permute", *(literal(n) for n in (*lead, *(dim + result.batched for dim in order))))
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from deqc.fields import Field, Kind, Variant
 from deqc.ops.base import Attributes, Make, Op, ShapeError
-from deqc.ops.code import Attribute, Code, Text, call, literal, method, product, subtract
+from deqc.ops.code import Code, Text, call, literal, method, product, subtract, transposed
 from deqc.types import Type, show
 
 Shape = tuple[int, ...]
@@ -292,8 +292,8 @@ class Skew(Op):
         return torch.linalg.matrix_exp(skew) if self.exponential else skew
 
     def emit(self, attributes: Attributes, result: Type, *operands: Code) -> Code:
-        """`v - v.mT`."""
-        skew = subtract(operands[0], Attribute(operands[0], "mT"))
+        """`v - v.transpose(-2, -1)`."""
+        skew = subtract(operands[0], transposed(operands[0]))
         return call("torch.linalg.matrix_exp", skew) if self.exponential else skew
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, TypeAlias, cast
 
 import torch
+import torch._functorch.config
 import torch._functorch.pyfunctorch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -59,7 +60,7 @@ def f(z: Tensor, w: Weights) -> Tensor:
     """One application of the map, (B, 384) -> (B, 384)."""
     normed = F.rms_norm(z.reshape(-1, 12, 32) + w.inject, (32,), None, 1e-05)
     p = F.linear(normed, w.main, w.main_bias)
-    p_1 = (0.35355339059327373 * _heads(p[..., :32], 4)) @ _heads(p[..., 32:64], 4).mT
+    p_1 = (0.35355339059327373 * _heads(p[..., :32], 4)) @ _heads(p[..., 32:64], 4).transpose(-2, -1)
     joined = _joined(torch.softmax(_causal(p_1), -1) @ _heads(p[..., 64:96], 4))
     p_1_1 = F.linear(joined, w.main_0_residual_linear_weight, w.main_0_residual_linear_bias)
     normed_1 = F.rms_norm(normed + 0.5 * p_1_1, (32,), None, 1e-05)
@@ -94,7 +95,7 @@ def linearize(z: Tensor, w: Weights) -> Linearization:
     heads = _heads(p[..., 32:64], 4)
     heads_1 = _heads(p[..., 64:96], 4)
     scaled = 0.35355339059327373 * _heads(p[..., :32], 4)
-    attention = torch.softmax(_causal(scaled @ heads.mT), -1)
+    attention = torch.softmax(_causal(scaled @ heads.transpose(-2, -1)), -1)
     joined = _joined(attention @ heads_1)
     p_1 = F.linear(joined, w.main_0_residual_linear_weight, w.main_0_residual_linear_bias)
     total_1 = normed + 0.5 * p_1
@@ -126,13 +127,13 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     g = ((g_total_2 @ w.main_0_residual_1_linear_1_weight) * at.d_p_2) @ w.main_0_residual_1_linear_weight
     g_total_1 = _rms_norm_pull(g_total_2 + g, at.n_total_1, at.s_total_1)
     g_p = _heads((0.5 * g_total_1) @ w.main_0_residual_linear_weight, 4)
-    g_attention = g_p @ at.heads_1.mT
+    g_attention = g_p @ at.heads_1.transpose(-2, -1)
     g_scores = at.attention * (g_attention - (g_attention * at.attention).sum(-1, keepdim=True))
     g_p_1 = torch.cat(
         [
             _joined(0.35355339059327373 * (g_scores @ at.heads)),
-            _joined(g_scores.mT @ at.scaled),
-            _joined(at.attention.mT @ g_p),
+            _joined(g_scores.transpose(-2, -1) @ at.scaled),
+            _joined(at.attention.transpose(-2, -1) @ g_p),
         ],
         -1,
     )
@@ -147,13 +148,13 @@ def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,
     g_total_1 = _rms_norm_pull(g_total_2 + g_p_2 @ w.main_0_residual_1_linear_weight, at.n_total_1, at.s_total_1)
     g_p_1 = 0.5 * g_total_1
     g_p = _heads(g_p_1 @ w.main_0_residual_linear_weight, 4)
-    g_attention = g_p @ at.heads_1.mT
+    g_attention = g_p @ at.heads_1.transpose(-2, -1)
     g_scores = at.attention * (g_attention - (g_attention * at.attention).sum(-1, keepdim=True))
     g_p_3 = torch.cat(
         [
             _joined(0.35355339059327373 * (g_scores @ at.heads)),
-            _joined(g_scores.mT @ at.scaled),
-            _joined(at.attention.mT @ g_p),
+            _joined(g_scores.transpose(-2, -1) @ at.scaled),
+            _joined(at.attention.transpose(-2, -1) @ g_p),
         ],
         -1,
     )
@@ -654,8 +655,10 @@ def _report(what: str, record: Record, goal: str, remedy: str) -> None:
 
 def equilibrium(z0: Tensor, w: Weights) -> tuple[Tensor, Record]:
     """z* and the record of its solve from z0; z* is differentiable in the weights."""
-    if torch.compiler.is_compiling() and _transformed():
-        return _equilibrium_eagerly(z0, w)
+    if torch.compiler.is_compiling():
+        _keep_captured()
+        if _transformed():
+            return _equilibrium_eagerly(z0, w)
     with torch.no_grad():
         c = Weights(*(t.detach() for t in w))
         z, record = fixed_point(lambda z: f(z, c), z0.detach())
@@ -705,6 +708,8 @@ def _linear_solve(kind: str, b: Tensor, z: Tensor, *weights: Tensor) -> tuple[Te
 def _transposed(z: Tensor, w: Weights) -> Map:
     """u -> (df/dz)^T u at this z."""
     at = linearize(z, w)
+    if torch.compiler.is_compiling():  # a loop takes no two tensors that share their memory
+        at = Linearization(*(t.clone() for t in at))
     return lambda u: vjp(u, at, w)
 
 
@@ -918,6 +923,16 @@ def _file(kind: str, record: Record | None, solved: Record) -> None:
         f"|residual| <= {ADJOINT_RTOL} |right side| + {ADJOINT_ATOL} in {ADJOINT_STEPS} steps",
         "The derivative is inexact: try more max_steps of the linear solver, or gmres or lu.",
     )
+
+
+def _keep_buffers() -> None:
+    """A compiled backward overwrites what a loop inside it captures, seen with torch 2.13, unless told not to."""
+    if hasattr(torch._functorch.config, "donated_buffer"):
+        torch._functorch.config.donated_buffer = False
+
+
+# called while torch traces
+_keep_captured = cast(Callable[[], None], torch.compiler.assume_constant_result(_keep_buffers))
 
 
 def _in_transform() -> bool:

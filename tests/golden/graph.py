@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, TypeAlias, cast
 
 import torch
+import torch._functorch.config
 import torch._functorch.pyfunctorch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -69,7 +70,7 @@ def linearize(z: Tensor, w: Weights) -> Linearization:
 
 def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     """(df/dz)^T u."""
-    g_total = at.adjacency.mT @ (0.1 * (u.reshape(-1, 9, 8) * at.d_h))
+    g_total = at.adjacency.transpose(-2, -1) @ (0.1 * (u.reshape(-1, 9, 8) * at.d_h))
     return (g_total @ w.weight).reshape(-1, 72)
 
 
@@ -77,11 +78,11 @@ def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,
     """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w)
     g_p = 0.1 * (u.reshape(-1, 9, 8) * at.d_h)
-    g_total = w.adjacency.mT @ g_p
+    g_total = w.adjacency.transpose(-2, -1) @ g_p
     return Weights(
         g_total.reshape(-1, 8).t() @ z.reshape(-1, 9, 8).reshape(-1, 8) if needed[0] else _EMPTY,
         g_total,
-        g_p @ at.total.mT if needed[2] else _EMPTY,
+        g_p @ at.total.transpose(-2, -1) if needed[2] else _EMPTY,
     )
 
 
@@ -452,8 +453,10 @@ def _report(what: str, record: Record, goal: str, remedy: str) -> None:
 
 def equilibrium(z0: Tensor, w: Weights) -> tuple[Tensor, Record]:
     """z* and the record of its solve from z0; z* is differentiable in the weights."""
-    if torch.compiler.is_compiling() and _transformed():
-        return _equilibrium_eagerly(z0, w)
+    if torch.compiler.is_compiling():
+        _keep_captured()
+        if _transformed():
+            return _equilibrium_eagerly(z0, w)
     with torch.no_grad():
         c = Weights(*(t.detach() for t in w))
         z, record = fixed_point(lambda z: f(z, c), z0.detach())
@@ -503,6 +506,8 @@ def _linear_solve(kind: str, b: Tensor, z: Tensor, *weights: Tensor) -> tuple[Te
 def _transposed(z: Tensor, w: Weights) -> Map:
     """u -> (df/dz)^T u at this z."""
     at = linearize(z, w)
+    if torch.compiler.is_compiling():  # a loop takes no two tensors that share their memory
+        at = Linearization(*(t.clone() for t in at))
     return lambda u: vjp(u, at, w)
 
 
@@ -716,6 +721,16 @@ def _file(kind: str, record: Record | None, solved: Record) -> None:
         f"|residual| <= {ADJOINT_RTOL} |right side| + {ADJOINT_ATOL} in {ADJOINT_STEPS} steps",
         "The derivative is inexact: try more max_steps of the linear solver, or gmres or lu.",
     )
+
+
+def _keep_buffers() -> None:
+    """A compiled backward overwrites what a loop inside it captures, seen with torch 2.13, unless told not to."""
+    if hasattr(torch._functorch.config, "donated_buffer"):
+        torch._functorch.config.donated_buffer = False
+
+
+# called while torch traces
+_keep_captured = cast(Callable[[], None], torch.compiler.assume_constant_result(_keep_buffers))
 
 
 def _in_transform() -> bool:

@@ -124,7 +124,9 @@ class Hopfield(nn.Module):
     def weights(self, x: Tensor) -> Weights:
         """What f reads besides z: made once a solve, differentiable in the parameters and the inputs."""
         _checked("x", x, 6)
-        return Weights(self.params.patterns_seen, self.params.patterns_seen.mT.clone(), self.params.pull.view(1), x)
+        return Weights(
+            self.params.patterns_seen, self.params.patterns_seen.transpose(-2, -1).clone(), self.params.pull.view(1), x
+        )
 
     def forward(self, x: Tensor, *, z0: State | None = None, depth: int | None = None) -> State:
         """The state at the equilibrium.
@@ -492,6 +494,8 @@ def _linear_solve(kind: str, b: Tensor, z: Tensor, *weights: Tensor) -> tuple[Te
 def _transposed(z: Tensor, w: Weights) -> Map:
     """u -> (df/dz)^T u at this z."""
     at = linearize(z, w)
+    if torch.compiler.is_compiling():  # a loop takes no two tensors that share their memory
+        at = Linearization(*(t.clone() for t in at))
     return lambda u: vjp(u, at, w)
 
 

@@ -205,7 +205,8 @@ class KeptContractive(nn.Module):
         bias = self.main_layers["0"]["sum"]["0"]["linear"].bias
         p = self.main_layers["0"]["sum"]["1"]["linear"](x)
         weight = torch.linalg.matrix_exp(
-            self.mapping_layers["1"]["1"]["linear"].weight_raw - self.mapping_layers["1"]["1"]["linear"].weight_raw.mT
+            self.mapping_layers["1"]["1"]["linear"].weight_raw
+            - self.mapping_layers["1"]["1"]["linear"].weight_raw.transpose(-2, -1),
         )
         return Weights(
             0.5 * _spectral_norm(weight_raw, weight_left, weight_right),

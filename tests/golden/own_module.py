@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, TypeAlias, cast
 
 import torch
+import torch._functorch.config
 import torch._functorch.pyfunctorch
 from torch import Tensor, nn
 
@@ -508,8 +509,10 @@ def _report(what: str, record: Record, goal: str, remedy: str) -> None:
 
 def equilibrium(z0: Tensor, w: Weights, m: Operators) -> tuple[Tensor, Record]:
     """z* and the record of its solve from z0; z* is differentiable in the weights."""
-    if torch.compiler.is_compiling() and _transformed():
-        return _equilibrium_eagerly(z0, w, m)
+    if torch.compiler.is_compiling():
+        _keep_captured()
+        if _transformed():
+            return _equilibrium_eagerly(z0, w, m)
     with torch.no_grad():
         c = Weights(*(t.detach() for t in w))
         z, record = fixed_point(lambda z: f(z, c, m), z0.detach())
@@ -558,6 +561,8 @@ def _linear_solve(kind: str, m: Operators, b: Tensor, z: Tensor, *weights: Tenso
 
 def _transposed(z: Tensor, w: Weights, m: Operators) -> Map:
     """u -> (df/dz)^T u at this z."""
+    if torch.compiler.is_compiling():  # no closure of a vjp can enter a compiled loop: made anew in every step
+        return lambda u: cast(Tensor, _vjp(lambda z: f(z, w, m), z)[1](u)[0])
     pull = _vjp(lambda z: f(z, w, m), z)[1]
     return lambda u: cast(Tensor, pull(u)[0])
 
@@ -772,6 +777,16 @@ def _file(kind: str, record: Record | None, solved: Record) -> None:
         f"|residual| <= {ADJOINT_RTOL} |right side| + {ADJOINT_ATOL} in {ADJOINT_STEPS} steps",
         "The derivative is inexact: try more max_steps of the linear solver, or gmres or lu.",
     )
+
+
+def _keep_buffers() -> None:
+    """A compiled backward overwrites what a loop inside it captures, seen with torch 2.13, unless told not to."""
+    if hasattr(torch._functorch.config, "donated_buffer"):
+        torch._functorch.config.donated_buffer = False
+
+
+# called while torch traces
+_keep_captured = cast(Callable[[], None], torch.compiler.assume_constant_result(_keep_buffers))
 
 
 def _in_transform() -> bool:

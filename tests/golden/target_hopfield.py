@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, TypeAlias, cast
 
 import torch
+import torch._functorch.config
 import torch._functorch.pyfunctorch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -113,7 +114,7 @@ class Hopfield(nn.Module):
     def weights(self, x: Tensor) -> Weights:
         """What f reads besides z: made once a solve, differentiable in the parameters and the inputs."""
         _checked("x", x, 64)
-        return Weights(self.params.memory, self.params.memory.mT.clone())
+        return Weights(self.params.memory, self.params.memory.transpose(-2, -1).clone())
 
     def forward(self, x: Tensor, *, z0: State | None = None, depth: int | None = None) -> State:
         """The state at the equilibrium.
@@ -428,8 +429,10 @@ def _report(what: str, record: Record, goal: str, remedy: str) -> None:
 
 def equilibrium(z0: Tensor, w: Weights) -> tuple[Tensor, Record]:
     """z* and the record of its solve from z0; z* is differentiable in the weights."""
-    if torch.compiler.is_compiling() and _transformed():
-        return _equilibrium_eagerly(z0, w)
+    if torch.compiler.is_compiling():
+        _keep_captured()
+        if _transformed():
+            return _equilibrium_eagerly(z0, w)
     with torch.no_grad():
         c = Weights(*(t.detach() for t in w))
         z, record = fixed_point(lambda z: f(z, c), z0.detach())
@@ -479,6 +482,8 @@ def _linear_solve(kind: str, b: Tensor, z: Tensor, *weights: Tensor) -> tuple[Te
 def _transposed(z: Tensor, w: Weights) -> Map:
     """u -> (df/dz)^T u at this z."""
     at = linearize(z, w)
+    if torch.compiler.is_compiling():  # a loop takes no two tensors that share their memory
+        at = Linearization(*(t.clone() for t in at))
     return lambda u: vjp(u, at, w)
 
 
@@ -625,6 +630,16 @@ def _file(kind: str, record: Record | None, solved: Record) -> None:
         f"|residual| <= {ADJOINT_RTOL} |right side| + {ADJOINT_ATOL} in {ADJOINT_STEPS} steps",
         "The derivative is inexact: try more max_steps of the linear solver, or gmres or lu.",
     )
+
+
+def _keep_buffers() -> None:
+    """A compiled backward overwrites what a loop inside it captures, seen with torch 2.13, unless told not to."""
+    if hasattr(torch._functorch.config, "donated_buffer"):
+        torch._functorch.config.donated_buffer = False
+
+
+# called while torch traces
+_keep_captured = cast(Callable[[], None], torch.compiler.assume_constant_result(_keep_buffers))
 
 
 def _in_transform() -> bool:

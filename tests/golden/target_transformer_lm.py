@@ -81,10 +81,9 @@ def f(z: Tensor, w: Weights) -> Tensor:
     z_1 = z.reshape(-1, L, 512)
     qkv = F.linear(torch.cat([w.memory, z_1], 1), w.weight) + w.all_inject
     heads_2 = _heads(qkv[..., :512][:, M : L + M], 8)
-    p = (heads_2 + w.content_bias) @ _heads(qkv[..., 512:1024], 8).mT
-    scores = _by_key((heads_2 + w.position_bias) @ w.inject.mT, L + M)
-    total = p + scores
-    p_1 = torch.softmax(_causal(0.125 * total), -1) @ _heads(qkv[..., 1024:1536], 8)
+    p = (heads_2 + w.content_bias) @ _heads(qkv[..., 512:1024], 8).transpose(-2, -1)
+    total_2 = p + _by_key((heads_2 + w.position_bias) @ w.inject.transpose(-2, -1), L + M)
+    p_1 = torch.softmax(_causal(0.125 * total_2), -1) @ _heads(qkv[..., 1024:1536], 8)
     product = F.linear(_joined(p_1), w.weight_1, w.main_0_residual_linear_1_bias) * w.mask
     normed = _layer_norm(z_1 + product)
     p_1_1 = F.linear(normed, w.main_0_residual_1_linear_weight, w.main_0_residual_1_linear_bias)
@@ -106,14 +105,14 @@ class Linearization(NamedTuple):
     attention: Tensor  # (B, 8, L, L + M)
     joined_1: Tensor  # (B, L, 512)
     p: Tensor  # (B, L, 512)
-    n_total_2: Tensor  # (B, L, 512)
+    n_total_3: Tensor  # (B, L, 512)
     a: Tensor  # (B, L, 2048)
     product: Tensor  # (B, L, 2048)
     p_2: Tensor  # (B, L, 512)
-    n_total_3: Tensor  # (B, L, 512)
-    s_total_3: Tensor  # (B, L, 1)
+    n_total_4: Tensor  # (B, L, 512)
+    s_total_4: Tensor  # (B, L, 1)
     d_a: Tensor  # (B, L, 2048)
-    s_total_2: Tensor  # (B, L, 1)
+    s_total_3: Tensor  # (B, L, 1)
 
 
 def linearize(z: Tensor, w: Weights) -> Linearization:
@@ -128,17 +127,17 @@ def linearize(z: Tensor, w: Weights) -> Linearization:
     heads_2 = _heads(qkv[..., :512][:, M : L + M], 8)
     total = heads_2 + w.content_bias
     total_1 = heads_2 + w.position_bias
-    scaled = 0.125 * (total @ heads.mT + _by_key(total_1 @ w.inject.mT, L + M))
-    attention = torch.softmax(_causal(scaled), -1)
+    total_2 = total @ heads.transpose(-2, -1) + _by_key(total_1 @ w.inject.transpose(-2, -1), L + M)
+    attention = torch.softmax(_causal(0.125 * total_2), -1)
     joined_1 = _joined(attention @ heads_1)
     p = F.linear(joined_1, w.weight_1, w.main_0_residual_linear_1_bias)
-    total_2 = z_1 + p * w.mask
-    normed = _layer_norm(total_2)
+    total_3 = z_1 + p * w.mask
+    normed = _layer_norm(total_3)
     p_1 = F.linear(normed, w.main_0_residual_1_linear_weight, w.main_0_residual_1_linear_bias)
     a = torch.relu(p_1)
     product = a * w.mask_1
     p_2 = F.linear(product, w.main_0_residual_1_linear_1_weight, w.main_0_residual_1_linear_1_bias)
-    total_3 = normed + p_2 * w.mask_2
+    total_4 = normed + p_2 * w.mask_2
     return Linearization(
         w.mask,
         w.mask_1,
@@ -155,10 +154,10 @@ def linearize(z: Tensor, w: Weights) -> Linearization:
         a,
         product,
         p_2,
-        _layer_norm(total_3),
-        (total_3.var(-1, correction=0, keepdim=True) + 1e-05).rsqrt(),
+        _layer_norm(total_4),
+        (total_4.var(-1, correction=0, keepdim=True) + 1e-05).rsqrt(),
         (a > 0).to(a.dtype),
-        (total_2.var(-1, correction=0, keepdim=True) + 1e-05).rsqrt(),
+        (total_3.var(-1, correction=0, keepdim=True) + 1e-05).rsqrt(),
     )
 
 
@@ -166,18 +165,25 @@ def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     """(df/dz)^T u."""
     L = w.mask.shape[1]
     M = w.memory.shape[1]
-    g_total_3 = _layer_norm_pull(u.reshape(-1, L, 512), at.n_total_3, at.s_total_3)
-    g_a = ((g_total_3 * at.mask_2) @ w.main_0_residual_1_linear_1_weight) * at.mask_1
-    g_total_2 = _layer_norm_pull(
-        g_total_3 + (g_a * at.d_a) @ w.main_0_residual_1_linear_weight, at.n_total_2, at.s_total_2
+    g_total_4 = _layer_norm_pull(u.reshape(-1, L, 512), at.n_total_4, at.s_total_4)
+    g_a = ((g_total_4 * at.mask_2) @ w.main_0_residual_1_linear_1_weight) * at.mask_1
+    g_total_3 = _layer_norm_pull(
+        g_total_4 + (g_a * at.d_a) @ w.main_0_residual_1_linear_weight, at.n_total_3, at.s_total_3
     )
-    g_p = _heads((g_total_2 * at.mask) @ w.weight_1, 8)
-    g_attention = g_p @ at.heads_1.mT
+    g_p = _heads((g_total_3 * at.mask) @ w.weight_1, 8)
+    g_attention = g_p @ at.heads_1.transpose(-2, -1)
     g_scores = at.attention * (g_attention - (g_attention * at.attention).sum(-1, keepdim=True))
-    g_total = 0.125 * g_scores
-    g_part = _joined(_by_distance(g_total, L + M) @ w.inject + g_total @ at.heads)
-    g_qkv = torch.cat([F.pad(g_part, (0, 0, M, 0)), _joined(g_total.mT @ at.total), _joined(at.attention.mT @ g_p)], -1)
-    return (g_total_2 + (g_qkv @ w.weight)[:, M : L + M]).reshape(-1, 512 * L)
+    g_total_2 = 0.125 * g_scores
+    g_part = _joined(_by_distance(g_total_2, L + M) @ w.inject + g_total_2 @ at.heads)
+    g_qkv = torch.cat(
+        [
+            F.pad(g_part, (0, 0, M, 0)),
+            _joined(g_total_2.transpose(-2, -1) @ at.total),
+            _joined(at.attention.transpose(-2, -1) @ g_p),
+        ],
+        -1,
+    )
+    return (g_total_3 + (g_qkv @ w.weight)[:, M : L + M]).reshape(-1, 512 * L)
 
 
 def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,) * 15) -> Weights:
@@ -185,24 +191,24 @@ def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,
     at = linearize(z, w)
     L = w.mask.shape[1]
     M = w.memory.shape[1]
-    g_total_3 = _layer_norm_pull(u.reshape(-1, L, 512), at.n_total_3, at.s_total_3)
-    g_p_2 = g_total_3 * w.mask_2
+    g_total_4 = _layer_norm_pull(u.reshape(-1, L, 512), at.n_total_4, at.s_total_4)
+    g_p_2 = g_total_4 * w.mask_2
     g_product = g_p_2 @ w.main_0_residual_1_linear_1_weight
     g_p_1 = g_product * w.mask_1 * at.d_a
-    g_total_2 = _layer_norm_pull(g_total_3 + g_p_1 @ w.main_0_residual_1_linear_weight, at.n_total_2, at.s_total_2)
-    g_p = g_total_2 * w.mask
+    g_total_3 = _layer_norm_pull(g_total_4 + g_p_1 @ w.main_0_residual_1_linear_weight, at.n_total_3, at.s_total_3)
+    g_p = g_total_3 * w.mask
     g_p_3 = _heads(g_p @ w.weight_1, 8)
-    g_attention = g_p_3 @ at.heads_1.mT
+    g_attention = g_p_3 @ at.heads_1.transpose(-2, -1)
     g_scores = at.attention * (g_attention - (g_attention * at.attention).sum(-1, keepdim=True))
-    g_total = 0.125 * g_scores
-    g_p_4 = _by_distance(g_total, L + M)
+    g_total_2 = 0.125 * g_scores
+    g_p_4 = _by_distance(g_total_2, L + M)
     g_total_1 = g_p_4 @ w.inject
-    g_total_4 = g_total @ at.heads
+    g_total = g_total_2 @ at.heads
     g_qkv = torch.cat(
         [
-            F.pad(_joined(g_total_1 + g_total_4), (0, 0, M, 0)),
-            _joined(g_total.mT @ at.total),
-            _joined(at.attention.mT @ g_p_3),
+            F.pad(_joined(g_total_1 + g_total), (0, 0, M, 0)),
+            _joined(g_total_2.transpose(-2, -1) @ at.total),
+            _joined(at.attention.transpose(-2, -1) @ g_p_3),
         ],
         -1,
     )
@@ -210,18 +216,18 @@ def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,
         (g_qkv @ w.weight)[:, :M] if needed[0] else _EMPTY,
         g_qkv.reshape(-1, 1536).t() @ at.joined.reshape(-1, 512) if needed[1] else _EMPTY,
         g_qkv,
-        g_total_4.sum(2, keepdim=True).sum(0) if needed[3] else _EMPTY,
+        g_total.sum(2, keepdim=True).sum(0) if needed[3] else _EMPTY,
         g_total_1.sum(2, keepdim=True).sum(0) if needed[4] else _EMPTY,
-        (g_p_4.mT @ at.total_1).sum(0) if needed[5] else _EMPTY,
+        (g_p_4.transpose(-2, -1) @ at.total_1).sum(0) if needed[5] else _EMPTY,
         g_p.reshape(-1, 512).t() @ at.joined_1.reshape(-1, 512) if needed[6] else _EMPTY,
         g_p.sum((0, 1)) if needed[7] else _EMPTY,
-        (g_total_2 * at.p).sum(2, keepdim=True) if needed[8] else _EMPTY,
-        g_p_1.reshape(-1, 2048).t() @ at.n_total_2.reshape(-1, 512) if needed[9] else _EMPTY,
+        (g_total_3 * at.p).sum(2, keepdim=True) if needed[8] else _EMPTY,
+        g_p_1.reshape(-1, 2048).t() @ at.n_total_3.reshape(-1, 512) if needed[9] else _EMPTY,
         g_p_1.sum((0, 1)) if needed[10] else _EMPTY,
         (g_product * at.a).sum(2, keepdim=True) if needed[11] else _EMPTY,
         g_p_2.reshape(-1, 512).t() @ at.product.reshape(-1, 2048) if needed[12] else _EMPTY,
         g_p_2.sum((0, 1)) if needed[13] else _EMPTY,
-        (g_total_3 * at.p_2).sum(2, keepdim=True) if needed[14] else _EMPTY,
+        (g_total_4 * at.p_2).sum(2, keepdim=True) if needed[14] else _EMPTY,
     )
 
 
@@ -952,6 +958,8 @@ def _linear_solve(kind: str, b: Tensor, z: Tensor, *weights: Tensor) -> tuple[Te
 def _transposed(z: Tensor, w: Weights) -> Map:
     """u -> (df/dz)^T u at this z."""
     at = linearize(z, w)
+    if torch.compiler.is_compiling():  # a loop takes no two tensors that share their memory
+        at = Linearization(*(t.clone() for t in at))
     return lambda u: vjp(u, at, w)
 
 

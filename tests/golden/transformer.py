@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, TypeAlias, cast
 
 import torch
+import torch._functorch.config
 import torch._functorch.pyfunctorch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -72,15 +73,15 @@ def f(z: Tensor, w: Weights) -> Tensor:
     )
     heads_2 = _heads(p_1, 2)
     p = F.linear(normed, w.main, w.main_bias)
-    p_2 = (heads_2 + w.content_bias) @ _heads(p[..., :8], 2).mT
-    scores = _by_key((heads_2 + w.position_bias) @ w.inject_1.mT, 8)
-    total = p_2 + scores
-    p_3 = torch.softmax(_causal(0.5 * total), -1) @ _heads(p[..., 8:16], 2)
+    p_2 = (heads_2 + w.content_bias) @ _heads(p[..., :8], 2).transpose(-2, -1)
+    scores = _by_key((heads_2 + w.position_bias) @ w.inject_1.transpose(-2, -1), 8)
+    total_2 = p_2 + scores
+    p_3 = torch.softmax(_causal(0.5 * total_2), -1) @ _heads(p[..., 8:16], 2)
     p_2_1 = F.linear(_joined(p_3), w.main_0_residual_linear_weight, w.main_0_residual_linear_bias)
-    scaled_1 = 0.6 * F.rms_norm(z_1 + p_2_1, (8,), None, 1e-05)
-    p_3_1 = F.linear(scaled_1, w.main_0_sum_1_linear_weight, w.main_0_sum_1_linear_bias)
+    scaled = 0.6 * F.rms_norm(z_1 + p_2_1, (8,), None, 1e-05)
+    p_3_1 = F.linear(scaled, w.main_0_sum_1_linear_weight, w.main_0_sum_1_linear_bias)
     p_4 = F.linear(F.gelu(p_3_1), w.main_0_sum_1_linear_1_weight, w.main_0_sum_1_linear_1_bias)
-    return F.rms_norm(scaled_1 + 0.5 * p_4 + w.inject, (8,), None, 1e-05).reshape(-1, 48)
+    return F.rms_norm(scaled + 0.5 * p_4 + w.inject, (8,), None, 1e-05).reshape(-1, 48)
 
 
 class Linearization(NamedTuple):
@@ -94,13 +95,13 @@ class Linearization(NamedTuple):
     total_1: Tensor  # (B, 2, 6, 4)
     attention: Tensor  # (B, 2, 6, 8)
     joined_1: Tensor  # (B, 6, 8)
-    n_total_2: Tensor  # (B, 6, 8)
-    scaled_1: Tensor  # (B, 6, 8)
-    a: Tensor  # (B, 6, 16)
     n_total_3: Tensor  # (B, 6, 8)
-    s_total_3: Tensor  # (B, 6, 1)
+    scaled: Tensor  # (B, 6, 8)
+    a: Tensor  # (B, 6, 16)
+    n_total_4: Tensor  # (B, 6, 8)
+    s_total_4: Tensor  # (B, 6, 1)
     d_p_3: Tensor  # (B, 6, 16)
-    s_total_2: Tensor  # (B, 6, 1)
+    s_total_3: Tensor  # (B, 6, 1)
     s_joined: Tensor  # (B, 8, 1)
 
 
@@ -121,17 +122,17 @@ def linearize(z: Tensor, w: Weights) -> Linearization:
     heads_2 = _heads(p_1, 2)
     total = heads_2 + w.content_bias
     total_1 = heads_2 + w.position_bias
-    scaled = 0.5 * (total @ heads.mT + _by_key(total_1 @ w.inject_1.mT, 8))
-    attention = torch.softmax(_causal(scaled), -1)
+    total_2 = total @ heads.transpose(-2, -1) + _by_key(total_1 @ w.inject_1.transpose(-2, -1), 8)
+    attention = torch.softmax(_causal(0.5 * total_2), -1)
     joined_1 = _joined(attention @ heads_1)
     p_2 = F.linear(joined_1, w.main_0_residual_linear_weight, w.main_0_residual_linear_bias)
-    total_2 = z_1 + p_2
-    normed_1 = F.rms_norm(total_2, (8,), None, 1e-05)
-    scaled_1 = 0.6 * normed_1
-    p_3 = F.linear(scaled_1, w.main_0_sum_1_linear_weight, w.main_0_sum_1_linear_bias)
+    total_3 = z_1 + p_2
+    normed_1 = F.rms_norm(total_3, (8,), None, 1e-05)
+    scaled = 0.6 * normed_1
+    p_3 = F.linear(scaled, w.main_0_sum_1_linear_weight, w.main_0_sum_1_linear_bias)
     a = F.gelu(p_3)
     p_4 = F.linear(a, w.main_0_sum_1_linear_1_weight, w.main_0_sum_1_linear_1_bias)
-    total_3 = scaled_1 + 0.5 * p_4 + w.inject
+    total_4 = scaled + 0.5 * p_4 + w.inject
     return Linearization(
         normed,
         part,
@@ -142,63 +143,67 @@ def linearize(z: Tensor, w: Weights) -> Linearization:
         attention,
         joined_1,
         normed_1,
-        scaled_1,
+        scaled,
         a,
-        F.rms_norm(total_3, (8,), None, 1e-05),
-        (total_3.square().mean(-1, keepdim=True) + 1e-05).rsqrt(),
+        F.rms_norm(total_4, (8,), None, 1e-05),
+        (total_4.square().mean(-1, keepdim=True) + 1e-05).rsqrt(),
         torch.special.ndtr(p_3) + p_3 * (0.3989422804014327 * torch.exp(-0.5 * p_3 * p_3)),
-        (total_2.square().mean(-1, keepdim=True) + 1e-05).rsqrt(),
+        (total_3.square().mean(-1, keepdim=True) + 1e-05).rsqrt(),
         (joined.square().mean(-1, keepdim=True) + 1e-05).rsqrt(),
     )
 
 
 def vjp(u: Tensor, at: Linearization, w: Weights) -> Tensor:
     """(df/dz)^T u."""
-    g_total_3 = _rms_norm_pull(u.reshape(-1, 6, 8), at.n_total_3, at.s_total_3)
-    g = (((0.5 * g_total_3) @ w.main_0_sum_1_linear_1_weight) * at.d_p_3) @ w.main_0_sum_1_linear_weight
-    g_total_2 = _rms_norm_pull(0.6 * (g_total_3 + g), at.n_total_2, at.s_total_2)
-    g_p = _heads(g_total_2 @ w.main_0_residual_linear_weight, 2)
-    g_attention = g_p @ at.heads_1.mT
+    g_total_4 = _rms_norm_pull(u.reshape(-1, 6, 8), at.n_total_4, at.s_total_4)
+    g = (((0.5 * g_total_4) @ w.main_0_sum_1_linear_1_weight) * at.d_p_3) @ w.main_0_sum_1_linear_weight
+    g_total_3 = _rms_norm_pull(0.6 * (g_total_4 + g), at.n_total_3, at.s_total_3)
+    g_p = _heads(g_total_3 @ w.main_0_residual_linear_weight, 2)
+    g_attention = g_p @ at.heads_1.transpose(-2, -1)
     g_scores = at.attention * (g_attention - (g_attention * at.attention).sum(-1, keepdim=True))
-    g_total = 0.5 * g_scores
-    g_p_1 = torch.cat([_joined(g_total.mT @ at.total), _joined(at.attention.mT @ g_p)], -1)
-    g_p_1_1 = _joined(_by_distance(g_total, 8) @ w.inject_1 + g_total @ at.heads)
+    g_total_2 = 0.5 * g_scores
+    g_p_1 = torch.cat(
+        [_joined(g_total_2.transpose(-2, -1) @ at.total), _joined(at.attention.transpose(-2, -1) @ g_p)], -1
+    )
+    g_p_1_1 = _joined(_by_distance(g_total_2, 8) @ w.inject_1 + g_total_2 @ at.heads)
     a = F.pad(g_p_1_1 @ w.main_0_residual_relative_attention_query_linear_weight, (0, 0, 2, 0))
     g_state = _rms_norm_pull(g_p_1 @ w.main + a, at.n_joined, at.s_joined)[:, 2:8]
-    return (g_total_2 + g_state).reshape(-1, 48)
+    return (g_total_3 + g_state).reshape(-1, 48)
 
 
 def pullback(u: Tensor, z: Tensor, w: Weights, needed: tuple[bool, ...] = (True,) * 15) -> Weights:
     """(df/dw)^T u; None for what is not needed."""
     at = linearize(z, w)
-    g_total_3 = _rms_norm_pull(u.reshape(-1, 6, 8), at.n_total_3, at.s_total_3)
-    g_p_4 = 0.5 * g_total_3
+    g_total_4 = _rms_norm_pull(u.reshape(-1, 6, 8), at.n_total_4, at.s_total_4)
+    g_p_4 = 0.5 * g_total_4
     g_p_3 = (g_p_4 @ w.main_0_sum_1_linear_1_weight) * at.d_p_3
-    g_total_2 = _rms_norm_pull(0.6 * (g_total_3 + g_p_3 @ w.main_0_sum_1_linear_weight), at.n_total_2, at.s_total_2)
-    g_p = _heads(g_total_2 @ w.main_0_residual_linear_weight, 2)
-    g_attention = g_p @ at.heads_1.mT
+    g_total_3 = _rms_norm_pull(0.6 * (g_total_4 + g_p_3 @ w.main_0_sum_1_linear_weight), at.n_total_3, at.s_total_3)
+    g_p = _heads(g_total_3 @ w.main_0_residual_linear_weight, 2)
+    g_attention = g_p @ at.heads_1.transpose(-2, -1)
     g_scores = at.attention * (g_attention - (g_attention * at.attention).sum(-1, keepdim=True))
-    g_total = 0.5 * g_scores
-    g_p_1 = torch.cat([_joined(g_total.mT @ at.total), _joined(at.attention.mT @ g_p)], -1)
-    g_p_2 = _by_distance(g_total, 8)
+    g_total_2 = 0.5 * g_scores
+    g_p_1 = torch.cat(
+        [_joined(g_total_2.transpose(-2, -1) @ at.total), _joined(at.attention.transpose(-2, -1) @ g_p)], -1
+    )
+    g_p_2 = _by_distance(g_total_2, 8)
     g_total_1 = g_p_2 @ w.inject_1
-    g_total_4 = g_total @ at.heads
-    g_p_1_1 = _joined(g_total_1 + g_total_4)
+    g_total = g_total_2 @ at.heads
+    g_p_1_1 = _joined(g_total_1 + g_total)
     a = F.pad(g_p_1_1 @ w.main_0_residual_relative_attention_query_linear_weight, (0, 0, 2, 0))
     g_joined = _rms_norm_pull(g_p_1 @ w.main + a, at.n_joined, at.s_joined)
     return Weights(
-        g_total_3 + g_joined[:, 2:8] if needed[0] else _EMPTY,
+        g_total_4 + g_joined[:, 2:8] if needed[0] else _EMPTY,
         g_joined[:, :2] if needed[1] else _EMPTY,
         g_p_1_1.reshape(-1, 8).t() @ at.part.reshape(-1, 8) if needed[2] else _EMPTY,
         g_p_1_1.sum((0, 1)) if needed[3] else _EMPTY,
-        g_total_4.sum(2, keepdim=True).sum(0) if needed[4] else _EMPTY,
+        g_total.sum(2, keepdim=True).sum(0) if needed[4] else _EMPTY,
         g_p_1.reshape(-1, 16).t() @ at.n_joined.reshape(-1, 8) if needed[5] else _EMPTY,
         g_p_1.sum((0, 1)) if needed[6] else _EMPTY,
         g_total_1.sum(2, keepdim=True).sum(0) if needed[7] else _EMPTY,
-        (g_p_2.mT @ at.total_1).sum(0) if needed[8] else _EMPTY,
-        g_total_2.reshape(-1, 8).t() @ at.joined_1.reshape(-1, 8) if needed[9] else _EMPTY,
-        g_total_2.sum((0, 1)) if needed[10] else _EMPTY,
-        g_p_3.reshape(-1, 16).t() @ at.scaled_1.reshape(-1, 8) if needed[11] else _EMPTY,
+        (g_p_2.transpose(-2, -1) @ at.total_1).sum(0) if needed[8] else _EMPTY,
+        g_total_3.reshape(-1, 8).t() @ at.joined_1.reshape(-1, 8) if needed[9] else _EMPTY,
+        g_total_3.sum((0, 1)) if needed[10] else _EMPTY,
+        g_p_3.reshape(-1, 16).t() @ at.scaled.reshape(-1, 8) if needed[11] else _EMPTY,
         g_p_3.sum((0, 1)) if needed[12] else _EMPTY,
         g_p_4.reshape(-1, 8).t() @ at.a.reshape(-1, 16) if needed[13] else _EMPTY,
         g_p_4.sum((0, 1)) if needed[14] else _EMPTY,
@@ -727,8 +732,10 @@ def _report(what: str, record: Record, goal: str, remedy: str) -> None:
 
 def equilibrium(z0: Tensor, w: Weights) -> tuple[Tensor, Record]:
     """z* and the record of its solve from z0; z* is differentiable in the weights."""
-    if torch.compiler.is_compiling() and _transformed():
-        return _equilibrium_eagerly(z0, w)
+    if torch.compiler.is_compiling():
+        _keep_captured()
+        if _transformed():
+            return _equilibrium_eagerly(z0, w)
     with torch.no_grad():
         c = Weights(*(t.detach() for t in w))
         z, record = fixed_point(lambda z: f(z, c), z0.detach())
@@ -778,6 +785,8 @@ def _linear_solve(kind: str, b: Tensor, z: Tensor, *weights: Tensor) -> tuple[Te
 def _transposed(z: Tensor, w: Weights) -> Map:
     """u -> (df/dz)^T u at this z."""
     at = linearize(z, w)
+    if torch.compiler.is_compiling():  # a loop takes no two tensors that share their memory
+        at = Linearization(*(t.clone() for t in at))
     return lambda u: vjp(u, at, w)
 
 
@@ -991,6 +1000,16 @@ def _file(kind: str, record: Record | None, solved: Record) -> None:
         f"|residual| <= {ADJOINT_RTOL} |right side| + {ADJOINT_ATOL} in {ADJOINT_STEPS} steps",
         "The derivative is inexact: try more max_steps of the linear solver, or gmres or lu.",
     )
+
+
+def _keep_buffers() -> None:
+    """A compiled backward overwrites what a loop inside it captures, seen with torch 2.13, unless told not to."""
+    if hasattr(torch._functorch.config, "donated_buffer"):
+        torch._functorch.config.donated_buffer = False
+
+
+# called while torch traces
+_keep_captured = cast(Callable[[], None], torch.compiler.assume_constant_result(_keep_buffers))
 
 
 def _in_transform() -> bool:
