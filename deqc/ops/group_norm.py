@@ -60,10 +60,6 @@ class GroupNorm(Normalization):
         eps = {} if attributes["eps"] == 1e-5 else {"eps": attributes["eps"]}
         return call("_group_norm", operands[0], attributes["groups"], *operands[1:], **eps)
 
-    def scale(self, attributes: Attributes, x: Code) -> Code:
-        """A call of the module's own function."""
-        return call("_group_norm_scale", x, attributes["groups"], attributes["eps"])
-
     def pull_arguments(self, attributes: Attributes) -> tuple[int, ...]:
         """The number of groups."""
         return (attributes["groups"],)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deqc.ops.base import Attributes, Layer
-from deqc.ops.code import Code, Text, add, call, literal, method
+from deqc.ops.code import Code, call
 from deqc.ops.normalization import AFFINE, EPS, OWN, Normalization
 from deqc.types import Type
 
@@ -41,11 +41,6 @@ class LayerNorm(Normalization):
         """`_layer_norm(x, gain, shift)`."""
         eps = {} if attributes["eps"] == 1e-5 else {"eps": attributes["eps"]}
         return call("_layer_norm", *operands, **eps)
-
-    def scale(self, attributes: Attributes, x: Code) -> Code:
-        """1 / sqrt(var + eps)."""
-        variance = method(x, "var", -1, correction=0, keepdim=Text("True"))
-        return method(add(variance, literal(attributes["eps"])), "rsqrt")
 
 
 OP = LayerNorm()

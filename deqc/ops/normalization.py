@@ -26,7 +26,7 @@ class Scale(Op):
         self.norm = norm
         self.name = f"{norm.name}_scale"
         self.summary = f"What {norm.name} multiplies by."
-        self.function = f"_{norm.name}_scale" if norm.channels else None
+        self.function = f"_{norm.name}_scale" if norm.calls_for_scale else None
         self.rows = norm.rows
 
     def infer(self, attributes: Attributes, *types: Type) -> Type:
@@ -63,7 +63,7 @@ class Pull(Op):
 class Normalization(Op):
     """y = gain · (x - mean) · scale + shift."""
 
-    gain_and_shift: ClassVar[bool] = True
+    calls_for_scale: ClassVar[bool] = True  # whether the module has a function for it
     channels: ClassVar[bool] = False  # whether gain and shift go by channel, else by feature
 
     def __init__(self) -> None:
@@ -74,8 +74,8 @@ class Normalization(Op):
         return x.with_shape(*x.shape[:-1], 1)
 
     def scale(self, attributes: Attributes, x: Code) -> Code:
-        """The code of the scale."""
-        raise NotImplementedError(self.name)
+        """A call of the module's own function of that name."""
+        return call(f"_{self.name}_scale", x, *self.pull_arguments(attributes), attributes["eps"])
 
     def pull_arguments(self, attributes: Attributes) -> tuple[int, ...]:
         """Constants that the pull function takes after its tensors."""

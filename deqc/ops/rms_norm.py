@@ -18,6 +18,7 @@ class RmsNorm(Normalization):
     summary = "Unit root mean square over the last axis, then a learned gain (Zhang & Sennrich 2019)."
     fields = (AFFINE, EPS, OWN[0], OWN[-1])
     principal = "affine"
+    calls_for_scale = False
 
     def layer(self, attributes: Attributes, *types: Type) -> Layer | None:
         """nn.RMSNorm."""

@@ -387,8 +387,9 @@ def _group_norm(
 
 def _group_norm_scale(x: Tensor, groups: int, eps: float) -> Tensor:
     """1 / sqrt(var + eps) of every group, (B, channels, 1, 1)."""
-    scale = (x.reshape(x.shape[0], groups, x.shape[1:].numel() // groups).var(2, correction=0) + eps).rsqrt()
-    return scale.repeat_interleave(x.shape[1] // groups, 1)[:, :, None, None]
+    grouped = x.reshape(x.shape[0], groups, x.shape[1:].numel() // groups)
+    variance = (grouped - grouped.mean(2, keepdim=True)).square().mean(2)  # `var` is slow on CPUs, warns of no samples
+    return (variance + eps).rsqrt().repeat_interleave(x.shape[1] // groups, 1)[:, :, None, None]
 
 
 def _group_norm_pull(q: Tensor, normed: Tensor, scale: Tensor, groups: int) -> Tensor:

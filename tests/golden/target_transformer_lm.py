@@ -155,9 +155,9 @@ def linearize(z: Tensor, w: Weights) -> Linearization:
         product,
         p_2,
         _layer_norm(total_4),
-        (total_4.var(-1, correction=0, keepdim=True) + 1e-05).rsqrt(),
+        _layer_norm_scale(total_4, 1e-05),
         (a > 0).to(a.dtype),
-        (total_3.var(-1, correction=0, keepdim=True) + 1e-05).rsqrt(),
+        _layer_norm_scale(total_3, 1e-05),
     )
 
 
@@ -280,6 +280,12 @@ def _layer_norm(x: Tensor, gain: Tensor | None = None, shift: Tensor | None = No
         return F.layer_norm(x, x.shape[-1:], gain, shift, eps)
     # the same, of one group: higher derivatives of torch's own layer norm are wrong, seen with 2.13
     return torch.group_norm(x.reshape(-1, x.shape[-1]), 1, gain, shift, eps).view_as(x)
+
+
+def _layer_norm_scale(x: Tensor, eps: float) -> Tensor:
+    """1 / sqrt(var + eps) over the last axis, (..., 1)."""
+    variance = (x - x.mean(-1, keepdim=True)).square().mean(-1, keepdim=True)  # `var` is slow, warns of no samples
+    return (variance + eps).rsqrt()
 
 
 def _layer_norm_pull(q: Tensor, normed: Tensor, scale: Tensor) -> Tensor:

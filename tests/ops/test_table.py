@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from functools import cache
 from math import prod
 
@@ -60,6 +62,16 @@ def test_every_step_has_a_row() -> None:
         {row.op for row in ROWS} | {row.op for row in OUTSIDE} | {"zeros", "random", "embedding"}
     )  # in init, below; of whole numbers, in tests/test_inputs.py
     assert tested == set(STEPS)
+
+
+@contextlib.contextmanager
+def no_warning_left_out() -> Iterator[None]:
+    """Torch warns each time, not only at the first."""
+    torch.set_warn_always(True)
+    try:
+        yield
+    finally:
+        torch.set_warn_always(False)
 
 
 @rows
@@ -137,6 +149,20 @@ def test_third_derivatives(row: Row) -> None:
     w = case.weights()
     expected = third(case.meaning)
     assert gap(third(lambda z: case.module.f(z, w)), expected) < CLOSE * max(1.0, float(expected.detach().abs().amax()))
+
+
+@rows
+def test_no_samples(row: Row) -> None:
+    """Nothing is said of a batch that is empty."""
+    case = compiled(row, frozenset())
+    inputs, z = (x[:0] for x in case.inputs), case.state()[:0]
+    with warnings.catch_warnings(), no_warning_left_out():
+        warnings.simplefilter("error")
+        w = case.model.weights(*inputs)  # type: ignore[operator]
+        assert case.module.f(z, w).shape == z.shape
+        assert case.vjp(z, z, w).shape == z.shape
+        for found, like in zip(case.module.pullback(z, z, w), w, strict=True):
+            assert found.shape == like.shape
 
 
 @rows
