@@ -224,6 +224,20 @@ def test_compiled_gmres_is_one_graph(options: str) -> None:
     torch.testing.assert_close(found, want, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.parametrize("name", ["gmres", "bicgstab"])
+def test_compiled_autograd_goes_through_the_steps(name: str) -> None:
+    """Where the adjoint is `unroll`: torch differentiates no loop of its own rightly, so they are written out."""
+    linear = {"method": name, "max_steps": 2}
+    made: Any = module("newton_krylov", max_steps=2, linear_solver=linear, adjoint="unroll", on_failure="ignore")
+    torch.manual_seed(0)
+    model = made.Bed().double()
+    x = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
+    (want,) = torch.autograd.grad(model(x).square().sum(), x)
+    compiled: Any = torch.compile(model, backend="aot_eager", fullgraph=True)
+    (found,) = torch.autograd.grad(compiled(x).square().sum(), x)
+    torch.testing.assert_close(found, want, rtol=1e-9, atol=1e-11)
+
+
 def test_gradients_by_neumann_are_better_with_more_terms(recwarn: pytest.WarningsRecorder) -> None:
     """And one that ends after its terms is no failure that is warned of."""
     expected, _ = gradients(memory("lu"))
