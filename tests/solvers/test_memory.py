@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from deqc.compiler import compile_text
 from deqc.explain import EXACT
@@ -105,3 +109,61 @@ def derivatives(checkpoint: object, solver: str) -> list[Tensor]:
 def test_steps_that_are_taken_again_have_the_same_derivatives(solver: str, checkpoint: object) -> None:
     expected = derivatives(0, solver)
     torch.testing.assert_close(derivatives(checkpoint, solver), expected, rtol=1e-12, atol=1e-14)
+
+
+class Live(TorchDispatchMode):
+    """The most bytes of tensors that were made in it and alive at one time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self.known: set[int] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor) and (place := (storage := tensor.untyped_storage()).data_ptr()):
+                if place not in self.known:
+                    self.known.add(place)
+                    self.now += storage.nbytes()
+                    self.most = max(self.most, self.now)
+                    weakref.finalize(storage, self._gone, place, storage.nbytes())
+        return result
+
+    def _gone(self, place: int, size: int) -> None:
+        self.known.discard(place)
+        self.now -= size
+
+
+WIDE = BODY.replace("scale: [5]", "scale: [512]").replace("linear: 5", "linear: 512")
+
+
+@pytest.mark.parametrize(
+    ("solver", "linear", "vectors"),
+    [
+        ({"method": "picard"}, {"method": "picard"}, 9),
+        ({"method": "anderson", "history": 4}, {"method": "anderson", "history": 4}, 2 * 4 + 14),
+        ({"method": "picard"}, {"method": "bicgstab"}, 17),
+        ({"method": "picard"}, {"method": "gmres", "memory": 6}, 7 + 10),
+    ],
+    ids=["picard", "anderson", "bicgstab", "gmres"],
+)
+def test_a_training_step_holds_f_once_and_some_vectors(
+    solver: dict[str, Any], linear: dict[str, Any], vectors: int
+) -> None:
+    """At its peak: what one evaluation of f with its derivative takes, and the memory of the solvers, in states."""
+    settings = {"atol": 0.0, "max_steps": 40, "on_failure": "ignore"}
+    adjoint = {"linear_solver": {**linear, "rtol": 0.0, "max_steps": 40}}
+    text = f"{WIDE}solver: {json.dumps({**solver, **settings})}\nadjoint: {json.dumps(adjoint)}\n"
+    torch.manual_seed(0)
+    model: Any = import_model(compile_text(text, "m.yaml"))()
+    x = torch.randn(256, 7)
+
+    def peak(run: Callable[[], Tensor]) -> int:
+        model.zero_grad()
+        with Live() as live:
+            run().sum().backward()
+        return live.most
+
+    state = 256 * 512 * 4
+    assert peak(lambda: model(x)) <= peak(lambda: model(x, depth=1)) + vectors * state
