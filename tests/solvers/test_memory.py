@@ -115,19 +115,20 @@ class Live(TorchDispatchMode):
     """The most bytes of tensors that were made in it and alive at one time."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.now = self.most = 0
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.now: int = 0
+        self.most: int = 0
         self.known: set[int] = set()
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = function(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, Tensor) and (place := (storage := tensor.untyped_storage()).data_ptr()):
-                if place not in self.known:
-                    self.known.add(place)
-                    self.now += storage.nbytes()
-                    self.most = max(self.most, self.now)
-                    weakref.finalize(storage, self._gone, place, storage.nbytes())
+        storages = [leaf.untyped_storage() for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+        for storage in storages:
+            if storage.data_ptr() not in self.known | {0}:
+                self.known.add(storage.data_ptr())
+                self.now += storage.nbytes()
+                self.most = max(self.most, self.now)
+                weakref.finalize(storage, self._gone, storage.data_ptr(), storage.nbytes())
         return result
 
     def _gone(self, place: int, size: int) -> None:
@@ -161,7 +162,8 @@ def test_a_training_step_holds_f_once_and_some_vectors(
 
     def peak(run: Callable[[], Tensor]) -> int:
         model.zero_grad()
-        with Live() as live:
+        live = Live()
+        with live:
             run().sum().backward()
         return live.most
 
