@@ -58,6 +58,6 @@ ANDERSON = Iteration(
     (HISTORY, RIDGE, MIXING, TYPE, SAFEGUARD),
     title="Anderson acceleration",
     remedy="a smaller damping, or newton",
-    helpers=("_dense_solve",),
+    helpers=("_dense_solve", "_times"),
     chosen={"safeguard": {"True": Brought({"GROWTH": 2.0}, ("_dot",), refuses=True)}},
 )

@@ -470,14 +470,15 @@ def _iterate(f: Map, z0: Tensor, solver: _Solver, test: Test, max_steps: int, in
         good = on & (norm < math.inf)
         move = good.unsqueeze(1)
         norm = torch.where(good, norm, at.norm)
-        end = torch.where(small, 0, torch.where(on & new.stuck, 2, -1))
+        stay = torch.where(on & new.stuck, 2, at.status)
+        end = torch.where(small, 0, stay)
         return (
             torch.where(move, new.z, at.z),
             torch.where(move, new.fz, at.fz),
             norm,
             torch.fmin(at.best, norm),
             at.steps + on,
-            torch.where(on, torch.where(good, end, 4), at.status),
+            torch.where(on, torch.where(good, end, 4), stay),
             at.nfe + on * (new.nfe + inside),
             at.njvp + on * new.njvp,
             at.calls + _most(on * (new.nfe + inside)),

@@ -494,20 +494,19 @@ def _iterate(f: Map, z0: Tensor, solver: _Solver, test: Test, max_steps: int) ->
         at = _state(state)
         on = at.status < 0
         new = solver.step(f, at.z, at.fz, on, *at.memory)
-        taken = (~on | new.taken).unsqueeze(1)
-        z, fz = torch.where(taken, new.z, at.z), torch.where(taken, new.fz, at.fz)
-        norm, small = test(fz - z, fz)
-        good = on & (norm < math.inf)
+        norm, small = test(new.fz - new.z, new.fz)
+        going = on & new.taken
+        good = going & (norm < math.inf)
         move = good.unsqueeze(1)
         norm = torch.where(good, norm, at.norm)
         end = torch.where(small, 0, -1)
         return (
-            torch.where(move, z, at.z),
-            torch.where(move, fz, at.fz),
+            torch.where(move, new.z, at.z),
+            torch.where(move, new.fz, at.fz),
             norm,
             torch.fmin(at.best, norm),
             at.steps + on,
-            torch.where(on, torch.where(good, end, 4), at.status),
+            torch.where(going, torch.where(good, end, 4), at.status),
             *new.memory,
         )
 
@@ -543,6 +542,7 @@ class _Anderson(_Solver):
 
     The next z is z + damping r - (S + damping Y) c, with r = f(z) - z, the steps S, the changes Y of r on them and
     c = (G + ridge D)^-1 Y^T r, where G = Y^T Y and D is its diagonal.
+    In place of S, the ring holds S + damping Y.
     A combination that makes |r| larger by more than GROWTH is refused: the next step is a plain one from the same z
     (as the safeguard of Zhang, O'Donoghue & Boyd 2020).
     """
@@ -554,43 +554,44 @@ class _Anderson(_Solver):
     def init(self, _f: Map, _z: Tensor, fz: Tensor) -> tuple[Any, ...]:
         ring = fz.new_zeros(fz.shape[0], self.history, fz.shape[1])
         gram = fz.new_zeros(fz.shape[0], self.history, self.history)
-        # a number where the ring may be written in place: nothing records or traces it
+        # a number where the memory may be written in place: nothing records or traces it
         traced = torch.compiler.is_compiling() or torch.is_grad_enabled() or _any(torch.zeros_like(fz) > 0)
         k = torch.zeros((), dtype=torch.int64, device=fz.device) if traced else 0
-        return ring, ring.clone(), gram, k, torch.zeros_like(fz[:, 0], dtype=torch.bool)
+        return ring, ring.clone(), gram, k, torch.ones_like(fz[:, 0], dtype=torch.bool)
 
     def step(self, f: Map, z: Tensor, fz: Tensor, on: Tensor, *memory: Any) -> _Step:
-        steps, changes, gram, k, refused = memory
+        moves, changes, gram, k, plain = memory
         r = fz - z
-        c = self._combination(gram, (changes @ r.unsqueeze(2)).squeeze(2))
-        c = torch.where(refused.unsqueeze(1), 0.0, c)
-        combined = c.unsqueeze(1) @ steps + self.damping * (c.unsqueeze(1) @ changes)
-        new = torch.lerp(z, fz, self.damping) - combined.squeeze(1)
+        c = self._combination(gram, _times(changes, r))
+        c = torch.where(plain.unsqueeze(1), 0.0, c)
+        new = torch.baddbmm(torch.lerp(z, fz, self.damping).unsqueeze(1), c.unsqueeze(1), moves, alpha=-1).squeeze(1)
         image = f(new)
         s, after = new - z, image - new
         y = after - r
-        refused = (c != 0).any(1) & ~(_dot(after, after) <= GROWTH**2 * _dot(r, r))
-        back = refused.unsqueeze(1)
-        s, y = torch.where(back, 0.0, s), torch.where(back, 0.0, y)
-        slot = (torch.arange(self.history, device=z.device) == k % self.history).view(1, -1, 1)
+        move = torch.add(s, y, alpha=self.damping)
+        taken = plain | (_dot(after, after) <= GROWTH**2 * _dot(r, r))
+        known = taken.unsqueeze(1)
+        move, y = torch.where(known, move, 0.0), torch.where(known, y, 0.0)
         if isinstance(k, Tensor):
-            steps = torch.where(slot, s.unsqueeze(1), steps)
+            slot = (torch.arange(self.history, device=z.device) == k % self.history).view(1, -1, 1)
+            moves = torch.where(slot, move.unsqueeze(1), moves)
             changes = torch.where(slot, y.unsqueeze(1), changes)
+            row = _times(changes, y)
+            gram = torch.where(slot, row.unsqueeze(1), torch.where(slot.mT, row.unsqueeze(2), gram))
         else:
-            steps[:, k % self.history] = s
-            changes[:, k % self.history] = y
-        row = changes @ y.unsqueeze(2)
-        gram = torch.where(slot, row.mT, torch.where(slot.mT, row, gram))
-        return _Step(new, image, (steps, changes, gram, k + 1, refused), taken=~refused)
+            i = k % self.history
+            moves[:, i], changes[:, i] = move, y
+            gram[:, :, i] = gram[:, i] = _times(changes, y)
+        return _Step(new, image, (moves, changes, gram, k + 1, ~taken), taken=taken)
 
     def _combination(self, gram: Tensor, side: Tensor) -> Tensor:
         """(G + ridge D)^-1 times the side, solved with a diagonal of ones; 0 where there is no step or no solution."""
         diagonal = gram.diagonal(dim1=1, dim2=2)
-        empty = diagonal == 0
-        scale = torch.where(empty, 1.0, diagonal).abs().rsqrt()
-        ridge = torch.where(empty, 1.0, self.ridge)
-        c = scale * _dense_solve(scale.unsqueeze(2) * gram * scale.unsqueeze(1) + torch.diag_embed(ridge), scale * side)
-        return torch.where(c.isfinite().all(1, keepdim=True), c, 0.0)
+        scale = (diagonal + (diagonal == 0)).rsqrt()
+        # in half precision some ridges are 0, by which no empty slot could be solved
+        eye = torch.eye(self.history, dtype=torch.float32, device=gram.device)
+        system = torch.add(scale.unsqueeze(2) * gram * scale.unsqueeze(1), eye, alpha=self.ridge)
+        return torch.nan_to_num(scale * _dense_solve(system, scale * side), nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _dense_solve(a: Tensor, b: Tensor) -> Tensor:
@@ -603,6 +604,11 @@ def _dense_solve(a: Tensor, b: Tensor) -> Tensor:
 def _dot(a: Tensor, b: Tensor) -> Tensor:
     """<a, b> of each sample."""
     return (a * b).sum(1)
+
+
+def _times(a: Tensor, v: Tensor) -> Tensor:
+    """a v of each sample, (B, N, D) and (B, D)."""
+    return torch.bmm(a, v.unsqueeze(2)).squeeze(2)
 
 
 def _zeros(x: Tensor) -> Tensor:

@@ -695,20 +695,20 @@ def _iterate(f: Map, z0: Tensor, solver: _Solver, test: Test, max_steps: int) ->
         at = _state(state)
         on = at.status < 0
         new = solver.step(f, at.z, at.fz, on, *at.memory)
-        taken = (~on | new.taken).unsqueeze(1)
-        z, fz = torch.where(taken, new.z, at.z), torch.where(taken, new.fz, at.fz)
-        norm, small = test(fz - z, fz)
-        good = on & (norm < math.inf)
+        norm, small = test(new.fz - new.z, new.fz)
+        going = on & new.taken
+        good = going & (norm < math.inf)
         move = good.unsqueeze(1)
         norm = torch.where(good, norm, at.norm)
-        end = torch.where(small, 0, torch.where(on & new.stuck, 2, -1))
+        stay = torch.where(on & new.stuck, 2, at.status)
+        end = torch.where(small, 0, stay)
         return (
-            torch.where(move, z, at.z),
-            torch.where(move, fz, at.fz),
+            torch.where(move, new.z, at.z),
+            torch.where(move, new.fz, at.fz),
             norm,
             torch.fmin(at.best, norm),
             at.steps + on,
-            torch.where(on, torch.where(good, end, 4), at.status),
+            torch.where(going, torch.where(good, end, 4), stay),
             *new.memory,
         )
 

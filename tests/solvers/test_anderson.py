@@ -104,3 +104,13 @@ def test_the_adjoint_has_a_solver_with_options_of_its_own(
         model(torch.linspace(-1, 1, 6, dtype=torch.float64).view(3, 2)).square().sum().backward()
         gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
     torch.testing.assert_close(*gradients, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_ridge_that_half_precision_rounds_to_nothing(dtype: torch.dtype) -> None:
+    """The first secant leads to the fixed point of a line, though all slots but one are empty."""
+    start = torch.zeros(2, 1, dtype=dtype)
+    solve = module("anderson", ridge=1e-8, atol=0.02, on_failure="ignore").fixed_point
+    z, record = solve(lambda z: 0.75 * z + torch.ones_like(z), start)
+    assert record.steps.tolist() == [2, 2]
+    torch.testing.assert_close(z, torch.full_like(start, 4.0), rtol=0, atol=0.1)
