@@ -96,7 +96,7 @@ def test_the_document() -> None:
     assert document["spectrum"]["dense"]
     assert [len(document["spectrum"][name]) for name in ("radius", "distance")] == [2, 2]
     assert [one["status"] for one in document["samples"]] == ["converged"] * 2
-    assert document["backward"]["products"] <= 4
+    assert document["backward"]["products"] <= 5  # as many as there are numbers, and one for the residual
     assert verified("small.yaml", "--batch", "2", "--seed", "3") == document
     assert verified("small.yaml", "--batch", "2", "--seed", "4") != document
 
