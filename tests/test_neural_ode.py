@@ -343,6 +343,18 @@ def test_other_linear_solvers(adjoint: str, linear: str) -> None:
         assert apart(gradients(model, (x,), model), gradients(other, (x,), other)) < 1e-6
 
 
+def test_implicit_steps_back_get_to_the_start() -> None:
+    """Their Jacobian has the derivative by time, of the path that was followed, also where that begins."""
+    _, model = module_of(
+        f"{FOUR}solver: {{method: trbdf2, atol: 1.0e-5, linear_solver: {{method: lu}}}}\nadjoint: gauss\n"
+    )
+    x = torch.randn(8, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    solution = model.solve(x)
+    loss(solution.output).backward()
+    assert solution.original.adjoint.status.tolist() == [0] * 8
+    assert int(solution.original.adjoint.steps.max()) < 2 * int(solution.original.steps.max())
+
+
 @pytest.mark.parametrize("adjoint", OF_THE_EQUATION)
 def test_the_gradient_of_torch_func(adjoint: str) -> None:
     _, model = module_of(FOUR + f"adjoint: {adjoint}\n")

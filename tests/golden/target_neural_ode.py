@@ -401,7 +401,8 @@ class _Path:
             k = (torch.searchsorted(times, t.to(times.dtype).unsqueeze(1).contiguous()) - 1).clamp(0, max(last - 1, 0))
             before, after = end(k), end((k + 1).clamp_max(last))
             passed = after[0] - before[0]
-            return _cubic(torch.where(passed > 0, (t - before[0]) / passed, 0.0), before, after)
+            whole = torch.where(passed > 0, passed, math.inf)  # 0 / 0 would have no derivative
+            return _cubic((t - before[0]) / whole, before, after)
 
         return at
 
