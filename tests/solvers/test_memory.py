@@ -114,25 +114,23 @@ def test_steps_that_are_taken_again_have_the_same_derivatives(solver: str, check
 class Live(TorchDispatchMode):
     """The most bytes of tensors that were made in it and alive at one time."""
 
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.now: int = 0
-        self.most: int = 0
-        self.known: set[int] = set()
+    now = 0
+    most = 0
+    known: frozenset[int] = frozenset()
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = function(*args, **(kwargs or {}))
         storages = [leaf.untyped_storage() for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         for storage in storages:
             if storage.data_ptr() not in self.known | {0}:
-                self.known.add(storage.data_ptr())
+                self.known |= {storage.data_ptr()}
                 self.now += storage.nbytes()
                 self.most = max(self.most, self.now)
                 weakref.finalize(storage, self._gone, storage.data_ptr(), storage.nbytes())
         return result
 
     def _gone(self, place: int, size: int) -> None:
-        self.known.discard(place)
+        self.known -= {place}
         self.now -= size
 
 
