@@ -705,21 +705,21 @@ def _compiled_krylov(step: Any, v: Tensor, q: Tensor, far: Tensor, most: int) ->
 
 def _while(body: Callable[..., tuple[Tensor, ...]], state: tuple[Tensor, ...], most: int) -> tuple[Tensor, ...]:
     """`body` on the state while a flag of its last member is up, at most so many times."""
-    if not torch.compiler.is_compiling():
-        for _ in range(most):
-            if not _any(state[-1]):
-                break
-            state = body(*state)
-        return state
+    if torch.compiler.is_compiling():
 
-    def running(k: Tensor, *state: Tensor) -> Tensor:
-        return (k < most) & state[-1].any()
+        def running(k: Tensor, *state: Tensor) -> Tensor:
+            return (k < most) & state[-1].any()
 
-    def counted(k: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        return k + 1, *body(*state)
+        def counted(k: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+            return k + 1, *body(*state)
 
-    begin = torch.zeros((), dtype=torch.int64, device=state[0].device)
-    return cast("tuple[Tensor, ...]", cast(Any, torch.while_loop)(running, counted, (begin, *state))[1:])
+        begin = torch.zeros((), dtype=torch.int64, device=state[0].device)
+        return cast("tuple[Tensor, ...]", cast(Any, torch.while_loop)(running, counted, (begin, *state))[1:])
+    for _ in range(most):
+        if not _any(state[-1]):
+            break
+        state = body(*state)
+    return state
 
 
 class _Implicit(torch.autograd.Function):
