@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -160,7 +160,7 @@ def test_a_training_step_holds_f_once_and_some_vectors(
 
     def peak(run: Callable[[], Tensor]) -> int:
         model.zero_grad()
-        live = Live()
+        live: Live = cast("Any", Live)()
         with live:
             run().sum().backward()
         return live.most
