@@ -314,3 +314,21 @@ def test_unrolled_gradients(forcing: str) -> None:
     expected = torch.ones(3, dtype=torch.float64) @ torch.linalg.inv(torch.eye(3) - d @ a) @ d
     torch.testing.assert_close(found[0], expected, rtol=1e-9, atol=1e-9)
     assert bool((found[1] == 0).all())
+
+
+@pytest.mark.parametrize("memory", [2, 4])
+def test_second_derivatives_of_what_is_unrolled(memory: int) -> None:
+    """Those of the solution, also beside a sample whose linear systems are zero."""
+    made = krylov({"rtol": 1e-12, "memory": memory}, adjoint="unroll", atol=1e-13, max_steps=12)
+    a = torch.tensor([[0.5, -0.4], [0.2, 0.3]], dtype=torch.float64)
+    b = torch.tensor([[0.3, -0.2], [0.0, 0.0]], dtype=torch.float64, requires_grad=True)
+    f: Map = lambda z: torch.tanh(z @ a.t() + b)  # noqa: E731
+    z, _ = made.fixed_point(f, torch.zeros(2, 2, dtype=torch.float64))
+    (first,) = torch.autograd.grad(z[0].sum(), b, create_graph=True)
+    (found,) = torch.autograd.grad(first[0, 0], b)
+    y = torch.zeros(2, 2, dtype=torch.float64)
+    for _ in range(200):
+        y = f(y)
+    (first,) = torch.autograd.grad(y[0].sum(), b, create_graph=True)
+    (expected,) = torch.autograd.grad(first[0, 0], b)
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-9)

@@ -151,6 +151,20 @@ def test_a_sample_that_is_not_finite_spoils_no_other() -> None:
     torch.testing.assert_close(found[others], expected[others], rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("adjoint", ["shine", {"linear_solver": {"method": "gmres", "preconditioner": "broyden"}}])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_the_solve_is_that_of_other_adjoints(solver: str, adjoint: object) -> None:
+    """It learns from a step that is refused, too; else it would try the same one for ever."""
+    found, expected = (made(solver, kind, on_failure="ignore")[0] for kind in (adjoint, "none"))
+    for model in (found, expected):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.mul_(3.0)
+    ours, theirs = found.solve(inputs()), expected.solve(inputs())
+    assert torch.equal(ours.z_star, theirs.z_star)
+    assert torch.equal(ours.original.steps, theirs.original.steps)
+
+
 @pytest.mark.parametrize("loss", ["linear", "square"])
 @pytest.mark.parametrize("refine", [0, 2])
 def test_a_second_derivative_is_refused_by_name(loss: str, refine: int) -> None:
