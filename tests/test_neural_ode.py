@@ -381,6 +381,36 @@ def test_a_second_derivative_is_refused_by_name(adjoint: str) -> None:
         first.sum().backward()
 
 
+@pytest.mark.parametrize("method", [name for name in OWN if name not in FIXED])
+def test_a_state_that_grows_beyond_all_numbers_ends_alone(method: str) -> None:
+    """So may what is known of its rate, as the spectral radius that rock2 estimates."""
+    _, model = module_of(LINEAR + f"solver: {{method: {method}, max_steps: 2000, on_failure: ignore}}\n")
+    z0 = torch.tensor([[5.0, 5.0], [0.1, 0.2]])
+    z, record = model.integrate(lambda z: z + z**4 + z**2, z0)
+    assert record.status[0] != 0
+    assert record.status[1] == 0
+    assert bool(z.isfinite().all())
+
+
+@pytest.mark.parametrize("method", [name for name in OWN if name not in FIXED])
+def test_a_sample_that_has_ended_spoils_no_gradient(method: str) -> None:
+    """Its steps are of no length: they do not grow to inf while others, of which one is stiff, are on their way."""
+    text = f"solver: {{method: {method}, atol: 1e-4, rtol: 1e-4, max_steps: 2000}}\nadjoint: discrete\n"
+    _, model = module_of(LINEAR + text)
+    model = model.float()
+    layer = model.main_layers["0"]["linear"]
+    with torch.no_grad():
+        layer.weight.copy_(torch.diag(torch.tensor([-80.0, 0.5, 0.9])))
+        layer.bias.zero_()
+    x = torch.tensor([[0.0, 0.0, 1.0], [3.0, 1.0, 1.0]], requires_grad=True)
+    solution = model.solve(x)
+    steps = solution.original.steps
+    assert int(steps[1]) > int(steps[0]) + 4
+    grads = torch.autograd.grad(loss(solution.z_star), [x, layer.weight])
+    alone = [torch.autograd.grad(loss(model(x[i : i + 1])), [x, layer.weight]) for i in range(2)]
+    assert apart(grads, [a + b for a, b in zip(*alone, strict=True)]) < 1e-4
+
+
 @pytest.mark.parametrize("adjoint", OF_THE_EQUATION)
 def test_the_backward_solve_is_on_record(adjoint: str) -> None:
     _, model = module_of(FOUR + f"adjoint: {adjoint}\n")

@@ -400,7 +400,7 @@ def _iterate(
         goal = times[at.reached.clamp_max(len(stops) - 1)]
         left = (goal - at.t).to(planned.dtype)
         arrives = on & (planned >= 0.99 * left)  # no step is left over from rounding
-        h = torch.where(arrives, left, planned)
+        h = torch.where(arrives, left, torch.where(on, planned, 0.0))
         new = solver.step(f, at.z, at.fz, on, h, *rest)
         taken = on & new.taken
         move = taken.unsqueeze(1)
@@ -490,7 +490,8 @@ class _Flow(_Solver):
         power = error**ERROR_POWER / SAFETY
         shrink = torch.where(taken, (power / past**PAST_POWER).maximum(1 / most), power).clamp_max(1 / LEAST_FACTOR)
         past = torch.where(taken, error.clamp_min(1e-4), past)
-        return h / shrink, past, torch.where(taken, MOST_FACTOR, most)
+        h = (h / shrink).clamp_max(1 / torch.finfo(h.dtype).eps)  # else it grows to inf where z is at rest
+        return h, past, torch.where(taken, MOST_FACTOR, most)
 
     def held(self, taken: Tensor, h: Tensor, z: Tensor, fz: Tensor) -> Tensor:
         """Samples whose step was not taken, and whose next would move nothing."""

@@ -360,7 +360,7 @@ def _iterate(
         goal = times[at.reached.clamp_max(len(stops) - 1)]
         left = (goal - at.t).to(planned.dtype)
         arrives = on & (planned >= 0.99 * left)  # no step is left over from rounding
-        h = torch.where(arrives, left, planned)
+        h = torch.where(arrives, left, torch.where(on, planned, 0.0))
         new = solver.step(f, at.z, at.fz, on, h, *rest)
         taken = on & ~new.stuck
         move = taken.unsqueeze(1)

@@ -534,7 +534,9 @@ class _TrustRegion(_Solver):
         old, found = _dot(r, r), _dot(new_fz - new, new_fz - new)
         change = _times(a, d)
         predicted = _dot(d, slope) + _dot(change, change) / 2
-        rho = torch.where((predicted < 0) & (found < math.inf), (found - old) / (2 * predicted), -math.inf)
+        falls = predicted < 0
+        rho = (found - old) / torch.where(falls, 2 * predicted, 1.0)
+        rho = torch.where(falls & (found < math.inf), rho, -math.inf)
         taken = rho > self.accept
         poor = rho < self.poor
         length = _size(d)
@@ -587,7 +589,7 @@ def _dogleg(a: Tensor, r: Tensor, slope: Tensor, radius: Tensor) -> Tensor:
     cauchy = -(cut / steepness.clamp_min(tiny)).unsqueeze(1) * slope
     b = newton - cauchy
     ab, bb = _dot(cauchy, b), _dot(b, b)
-    root = (ab.square() - bb * (cut.square() - radius.square())).clamp_min(0).sqrt()
+    root = (ab.square() - bb * (cut.square() - radius.square())).clamp_min(tiny).sqrt()
     bent = cauchy + ((root - ab) / bb.clamp_min(tiny)).unsqueeze(1) * b
     d = torch.where((regular & (reach < radius)).unsqueeze(1), bent, cauchy)
     return torch.where((regular & (_size(newton) <= radius)).unsqueeze(1), newton, d)

@@ -422,7 +422,8 @@ class _Flow(_Solver):
         power = error**ERROR_POWER / SAFETY
         shrink = torch.where(taken, (power / past**PAST_POWER).maximum(1 / most), power).clamp_max(1 / LEAST_FACTOR)
         past = torch.where(taken, error.clamp_min(1e-4), past)
-        return h / shrink, past, torch.where(taken, MOST_FACTOR, most)
+        h = (h / shrink).clamp_max(1 / torch.finfo(h.dtype).eps)  # else it grows to inf where z is at rest
+        return h, past, torch.where(taken, MOST_FACTOR, most)
 
     def held(self, taken: Tensor, h: Tensor, z: Tensor, fz: Tensor) -> Tensor:
         """Samples whose step was not taken, and whose next would move nothing."""
@@ -461,7 +462,7 @@ class _Adams(_Flow):
         e = torch.where(adams.unsqueeze(1), e, _combined(ERROR, [r, k2, k3, k]))
         k2, k3 = _chosen(part, k, k2, k2, k2), _chosen(part, k3, k, k3, k3)
         error = torch.where(new_fz.isfinite().all(1), self.error(e, h, z, fz, new), math.inf)
-        taken = done & (error <= 1)
+        taken = on & done & (error <= 1)
         phase = torch.where(adams, phase, torch.where(taken | ~done, phase + 1, phase - 2))
         h1, h2 = torch.where(taken, h, h1), torch.where(taken, h1, h2)
         move = taken.unsqueeze(1)

@@ -132,6 +132,20 @@ def test_a_start_that_is_unrolled_learns(start: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_unrolled_a_sample_that_is_solved_from_the_start_spoils_no_gradient(method: str) -> None:
+    """Its residual is zero, at which roots and quotients have no derivative, while a mate takes many steps."""
+    text = SPEC.format(init="zeros", method=method, adjoint="unroll").replace("1e-10", "1e-4")
+    made = import_source(compile_text(text, "m").source, "made")
+    slope = torch.tensor([[0.5], [0.5], [0.97]], requires_grad=True)
+    b = torch.tensor([[0.0, 0.0], [0.5, 0.1], [0.2, 0.3]], requires_grad=True)
+    z, record = made.fixed_point(lambda z: slope * torch.sin(z) + b, torch.zeros(3, 2))
+    assert record.status.tolist() == [0, 0, 0]
+    for grad in torch.autograd.grad(z.sum(), [slope, b]):
+        assert bool(grad.isfinite().all())
+        assert bool((grad[1:] != 0).all())
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_steps_of_a_batch_that_has_ended_change_nothing(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On an accelerator the loop looks only at every 8th step whether all have ended, as here where it looks never."""
     source = compile_text(SPEC.format(init="zeros", method=method, adjoint="none"), "m").source
