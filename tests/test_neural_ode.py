@@ -381,6 +381,25 @@ def test_a_second_derivative_is_refused_by_name(adjoint: str) -> None:
         first.sum().backward()
 
 
+@pytest.mark.parametrize("adjoint", OF_THE_EQUATION)
+def test_so_is_a_mixed_one(adjoint: str) -> None:
+    """By what the input's own gradient does not pass: another weight of f, and one behind the solution."""
+    _, model = module_of(LINEAR + f"head: [{{linear: 2}}]\nadjoint: {adjoint}\n")
+    weights = {name: value.detach() for name, value in model.named_parameters()}
+    x = torch.randn(2, 3, dtype=torch.float64)
+
+    def pulled(name: str, weight: Tensor) -> Tensor:
+        def value(x: Tensor) -> Tensor:
+            return loss(torch.func.functional_call(model, {**weights, name: weight}, (x,)))
+
+        slope: Tensor = torch.func.grad(value)(x).sum()
+        return slope
+
+    for name in ("main_layers.0.linear.weight", "head.linear.weight"):
+        with pytest.raises(RuntimeError, match=f"the adjoint {adjoint} has first derivatives alone"):
+            torch.func.grad(lambda weight, name=name: pulled(name, weight))(weights[name])
+
+
 @pytest.mark.parametrize("method", [name for name in OWN if name not in FIXED])
 def test_a_state_that_grows_beyond_all_numbers_ends_alone(method: str) -> None:
     """So may what is known of its rate, as the spectral radius that rock2 estimates."""

@@ -743,7 +743,7 @@ class _Way(torch.autograd.Function):
             c = Weights(*(t.detach() for t in w))
             found, solved = _back(grads[0], ctx.way, c, ctx.needs_input_grad[4:])
         _file(ctx.record, solved)
-        found = [g if g is None else cast(Tensor, cast(Any, _Once).apply(g, of)) for g, of in zip(found, [z0, *w])]
+        found = [g if g is None else cast(Tensor, cast(Any, _Once).apply(g, grads[0], z0, *w)) for g in found]
         return None, None, None, *found
 
     @staticmethod
@@ -758,12 +758,12 @@ class _Way(torch.autograd.Function):
 
 
 class _Once(torch.autograd.Function):
-    """A gradient, of which nothing knows how it depends on what f reads."""
+    """A gradient, of which nothing knows how it depends on what it was made from."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(gradient: Tensor, _of: Tensor) -> Tensor:
+    def forward(gradient: Tensor, *_of: Tensor) -> Tensor:
         return gradient.clone()
 
     @staticmethod

@@ -157,6 +157,21 @@ def test_a_second_derivative_is_refused_by_name() -> None:
         torch.stack([g.square().sum() for g in first]).sum().backward()
 
 
+def test_so_is_a_mixed_one() -> None:
+    """By a weight through which the input's own gradient does not pass."""
+    model, (x,) = made("reversible"), inputs()
+    weights = {name: value.detach() for name, value in model.named_parameters()}
+    (name,) = (name for name in weights if name.endswith("sum.0.linear.weight"))
+
+    def pulled(weight: Tensor) -> Tensor:
+        call = torch.func.functional_call
+        slope: Tensor = torch.func.grad(lambda x: call(model, {**weights, name: weight}, (x,)).sum())(x).sum()
+        return slope
+
+    with pytest.raises(RuntimeError, match="the adjoint reversible has no second derivatives"):
+        torch.func.grad(pulled)(weights[name])
+
+
 def test_transforms() -> None:
     model, (x,) = made("reversible"), inputs()
     expected = gradients(model, [x])[0]
