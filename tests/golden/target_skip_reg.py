@@ -441,9 +441,9 @@ class _Adams(_Flow):
 
     def init(self, f: Map, z: Tensor, fz: Tensor) -> tuple[Tensor, ...]:
         h, past, most = self.start(f, z, fz)
-        one, zero = torch.ones_like(h), torch.zeros_like(z)
+        one, r = torch.ones_like(h), fz - z
         phase = torch.zeros_like(h, dtype=torch.int64)
-        return h, past, most, phase, one, one.clone(), zero, zero.clone(), zero.clone(), zero.clone()
+        return h, past, most, phase, one, one.clone(), r, r.clone(), r.clone(), r.clone()
 
     def step(self, f: Map, z: Tensor, fz: Tensor, on: Tensor, *memory: Any) -> _Step:
         h, past, most, phase, h1, h2, r1, r2, k2, k3 = memory

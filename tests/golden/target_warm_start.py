@@ -452,8 +452,8 @@ class _Anderson(_Solver):
         diagonal = gram.diagonal(dim1=1, dim2=2)
         scale = (diagonal + (diagonal == 0)).rsqrt()
         # in half precision some ridges are 0, by which no empty slot could be solved
-        eye = torch.eye(self.history, dtype=torch.float32, device=gram.device)
-        system = torch.add(scale.unsqueeze(2) * gram * scale.unsqueeze(1), eye, alpha=self.ridge)
+        ridge = self.ridge * torch.eye(self.history, dtype=torch.float32, device=gram.device)
+        system = torch.addcmul(ridge, scale.unsqueeze(2) * gram, scale.unsqueeze(1))
         return torch.nan_to_num(scale * _dense_solve(system, scale * side), nan=0.0, posinf=0.0, neginf=0.0)
 
 
