@@ -430,6 +430,37 @@ def test_a_sample_that_has_ended_spoils_no_gradient(method: str) -> None:
     assert apart(grads, [a + b for a, b in zip(*alone, strict=True)]) < 1e-4
 
 
+@pytest.mark.parametrize("method", [name for name in OWN if name not in FIXED])
+def test_a_refused_step_spoils_no_gradient(method: str) -> None:
+    """Trials may be beyond all numbers of float32, though what they lead to is close to the solution in float64."""
+    _, model = module_of(LINEAR + f"solver: {{method: {method}, atol: 1e-3, rtol: 1e-3, max_steps: 2000}}\n")
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        w = torch.tensor([[1.0, 0.1], [-0.1, 1.0]], dtype=dtype, requires_grad=True)
+        z0 = torch.tensor([[2.5, 2.0], [0.1, 0.2], [30.0, -10.0]], dtype=dtype, requires_grad=True)
+        z, record = model.integrate(lambda z, w=w: z - 3 * (z @ w.mT) * z**4, z0)
+        assert record.status.tolist() == [0, 0, 0]
+        found.append([g.double() for g in torch.autograd.grad(loss(z), [w, z0])])
+    assert apart(*found) < 1e-3
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("method", OWN)
+def test_a_state_that_grows_beyond_all_numbers_spoils_no_gradient(method: str, dtype: torch.dtype) -> None:
+    pace = "step_size: 0.05" if method in FIXED else "max_steps: 2000, atol: 1e-3, rtol: 1e-3"
+    _, model = module_of(LINEAR + f"solver: {{method: {method}, {pace}, on_failure: ignore}}\n")
+    found = []
+    for start in ([[0.1, 0.2], [5.0, 5.0]], [[0.1, 0.2]]):
+        w = torch.tensor([[1.0, 0.1], [-0.1, 1.0]], dtype=dtype, requires_grad=True)
+        z0 = torch.tensor(start, dtype=dtype, requires_grad=True)
+        z, record = model.integrate(lambda z, w=w: z + (z @ w.mT) ** 4 + z**2, z0)
+        assert [status == 0 for status in record.status.tolist()] == [True, False][: len(start)]
+        g, g0 = torch.autograd.grad(loss(z[:1]), [w, z0])
+        found.append([g, g0[:1]])
+        assert not bool(g0[1:].any())
+    assert apart(*found) < 1e-4
+
+
 @pytest.mark.parametrize("adjoint", OF_THE_EQUATION)
 def test_the_backward_solve_is_on_record(adjoint: str) -> None:
     _, model = module_of(FOUR + f"adjoint: {adjoint}\n")

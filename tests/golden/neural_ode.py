@@ -357,6 +357,37 @@ class _Solver:
         raise NotImplementedError
 
 
+def _stepped(solver: _Solver, f: Map, z: Tensor, fz: Tensor, on: Tensor, *memory: Any) -> _Step:
+    """The step of `solver`; what it says of samples that it leads to what is not finite are constants.
+
+    They do not go there, but the zeros that autograd would pass them meet inf, and 0 inf is nan. So the step is taken
+    again for the others, with a map by which those are at rest, as they begin.
+    """
+    new = solver.step(f, z, fz, on, *memory)
+    if torch.compiler.is_compiling() or not torch.is_grad_enabled():
+        return new
+    r = (new.fz - new.z).detach()
+    lost = ~(r.square().sum(1) < math.inf)
+    if not _any(lost, unknown=False):
+        return new
+    lost = lost & ~(new.taken & r.isfinite().all(1))  # those that go there, though the square is inf, stay
+
+    def either(one: Any, other: Any) -> Any:
+        """`one` of the samples that are lost, as a constant, and `other` of the others."""
+        if isinstance(one, tuple):
+            return tuple(map(either, one, other))
+        if not isinstance(one, Tensor) or not one.ndim:
+            return other
+        return torch.where(lost.view(-1, *[1] * (one.ndim - 1)), one.detach(), other)
+
+    def resting(v: Tensor) -> Tensor:
+        return cast(Tensor, either(v, f(either(z, v))))
+
+    fz = either(z, fz)
+    begun = map(either, solver.init(resting, z, fz), memory)
+    return _Step(*either(new, solver.step(resting, z, fz, on, *begun)))
+
+
 class _State(NamedTuple):
     """How far every sample is."""
 
@@ -401,7 +432,7 @@ def _iterate(
         left = (goal - at.t).to(planned.dtype)
         arrives = on & (planned >= 0.99 * left)  # no step is left over from rounding
         h = torch.where(arrives, left, torch.where(on, planned, 0.0))
-        new = solver.step(f, at.z, at.fz, on, h, *rest)
+        new = _stepped(solver, f, at.z, at.fz, on, h, *rest)
         taken = on & new.taken
         move = taken.unsqueeze(1)
         z, fz = torch.where(move, new.z, at.z), torch.where(move, new.fz, at.fz)

@@ -510,10 +510,18 @@ def _phantom(z: Tensor, w: Weights) -> Tensor:
     """z with the derivatives of PHANTOM_STEPS damped steps from it, where they may be asked for."""
     if not _asked(w):
         return z
-    p = z
-    for _ in range(PHANTOM_STEPS):
-        p = p + PHANTOM_DAMPING * (f(p, w) - p)
+    p = _damped(lambda z: f(z, w), z)
+    lost = ~p.isfinite().all(1, keepdim=True)
+    if not torch.compiler.is_compiling() and _any(lost, unknown=False):  # zeros passed back to inf are nan
+        p = torch.where(lost, z, _damped(lambda v: f(torch.where(lost, z, v), w), z))
     return _surrogate(z, p)
+
+
+def _damped(f: Map, z: Tensor) -> Tensor:
+    """PHANTOM_STEPS damped steps from z."""
+    for _ in range(PHANTOM_STEPS):
+        z = z + PHANTOM_DAMPING * (f(z) - z)
+    return z
 
 
 def _asked(w: Weights) -> bool:

@@ -145,6 +145,45 @@ def test_unrolled_a_sample_that_is_solved_from_the_start_spoils_no_gradient(meth
         assert bool((grad[1:] != 0).all())
 
 
+@pytest.mark.parametrize(
+    ("method", "adjoint"), [*((method, "unroll") for method in METHODS), ("rk4", "{method: unroll, checkpoint: 7}")]
+)
+def test_unrolled_a_sample_that_is_not_finite_spoils_no_gradient(method: str, adjoint: str) -> None:
+    text = SPEC.format(init="zeros", method=method, adjoint=adjoint).replace("1e-10", "1e-4").replace("2000", "200")
+    made = import_source(compile_text(text, "m").source, "made")
+    found = []
+    for start in ([[0.1, 0.2], [0.0, 0.0], [5.0, 4.0]], [[0.1, 0.2], [0.0, 0.0]]):
+        w = torch.tensor([[0.5, 0.1], [-0.1, 0.4]], dtype=torch.float64, requires_grad=True)
+        z0 = torch.tensor(start, dtype=torch.float64)
+        far = 100 * (z0[:, :1] > 1)
+        z, record = made.fixed_point(lambda z, w=w, far=far: torch.tanh(z @ w.mT + 0.3) + far * (1 + z**4), z0)
+        assert [status == 0 for status in record.status.tolist()] == [True, True, False][: len(start)]
+        found.append(torch.autograd.grad(z[:2].square().sum(), w)[0])
+    torch.testing.assert_close(found[0], found[1], rtol=1e-9, atol=1e-9)
+
+
+def test_phantom_steps_of_a_sample_that_is_not_finite_spoil_no_gradient() -> None:
+    """They begin at its last finite iterate, and overflow as its solve did."""
+    text = """\
+deqc: 1
+name: Model
+input: {x: [2]}
+scale: [2]
+main_layers: {sum: [[{linear: 2}, tanh, {times: 0.5}], {mul: [$x, square, square]}, $x]}
+solver: {method: picard, on_failure: ignore}
+adjoint: {method: phantom, steps: 5}
+"""
+    torch.manual_seed(0)
+    made = import_source(compile_text(text, "m").source, "made").Model()
+    x = torch.tensor([[0.1, 0.2], [50.0, 40.0]])
+    found = []
+    for rows in (x, x[:1]):
+        solution = made.solve(rows)
+        assert solution.original.status.tolist() == [0, 4][: len(rows)]
+        found.append(torch.autograd.grad(solution.z_star[:1].square().sum(), list(made.parameters())))
+    torch.testing.assert_close(found[0], found[1])
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_steps_of_a_batch_that_has_ended_change_nothing(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On an accelerator the loop looks only at every 8th step whether all have ended, as here where it looks never."""
