@@ -162,6 +162,21 @@ def test_unrolled_a_sample_that_is_not_finite_spoils_no_gradient(method: str, ad
     torch.testing.assert_close(found[0], found[1], rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_unrolled_a_sample_of_a_singular_jacobian_spoils_no_gradient(method: str) -> None:
+    """I - df/dz of the first is zero, which solvers do without; autograd would divide by it."""
+    text = SPEC.format(init="zeros", method=method, adjoint="unroll").replace("1e-10", "1e-6").replace("2000", "200")
+    made = import_source(compile_text(text, "m").source, "made")
+    w = torch.tensor([[0.5, 0.1], [-0.1, 0.4]], dtype=torch.float64, requires_grad=True)
+    found = []
+    for gate in (torch.tensor([[1.0], [0.0]], dtype=torch.float64), torch.zeros(1, 1, dtype=torch.float64)):
+        z0 = torch.zeros(len(gate), 2, dtype=torch.float64)
+        z, record = made.fixed_point(lambda z, gate=gate: gate * z + (1 - gate) * torch.tanh(z @ w.mT + 0.3), z0)
+        assert record.status.tolist() == [0] * len(gate)
+        found.append(torch.autograd.grad(z[-1].square().sum(), w)[0])
+    torch.testing.assert_close(found[0], found[1], rtol=1e-9, atol=1e-9)
+
+
 def test_phantom_steps_of_a_sample_that_is_not_finite_spoil_no_gradient() -> None:
     """They begin at its last finite iterate, and overflow as its solve did."""
     text = """\
