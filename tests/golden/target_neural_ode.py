@@ -743,8 +743,7 @@ class _Way(torch.autograd.Function):
             c = Weights(*(t.detach() for t in w))
             found, solved = _back(grads[0], ctx.way, c, ctx.needs_input_grad[4:])
         _file(ctx.record, solved)
-        found = [g if g is None else cast(Tensor, cast(Any, _Once).apply(g, grads[0], z0, *w)) for g in found]
-        return None, None, None, *found
+        return None, None, None, *_once(found, grads[0], z0, *w)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor:
@@ -758,16 +757,16 @@ class _Way(torch.autograd.Function):
 
 
 class _Once(torch.autograd.Function):
-    """A gradient, of which nothing knows how it depends on what it was made from."""
+    """The first `count` of these tensors, of which nothing knows how they depend on the others."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(gradient: Tensor, *_of: Tensor) -> Tensor:
-        return gradient.clone()
+    def forward(count: int, *given: Tensor) -> tuple[Tensor, ...]:
+        return tuple(gradient.clone() for gradient in given[:count])
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         """Nothing is read again."""
 
     @staticmethod
@@ -777,6 +776,13 @@ class _Once(torch.autograd.Function):
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor:
         raise RuntimeError("the adjoint gauss has no forward mode: discrete has")
+
+
+def _once(gradients: list[Tensor | None], *of: Tensor) -> list[Tensor | None]:
+    """The gradients, made from these, of which a derivative is refused."""
+    there = [gradient for gradient in gradients if gradient is not None]
+    known = iter(cast(Any, _Once).apply(len(there), *there, *of))
+    return [gradient if gradient is None else next(known) for gradient in gradients]
 
 
 def _back(g: Tensor, way: Any, w: Weights, needed: tuple[bool, ...]) -> tuple[list[Tensor | None], Record]:
