@@ -241,9 +241,12 @@ def test_anderson_is_as_exact_as_the_numbers(case_of: Callable[[str], Case]) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("holds", properties.COMPILED, ids=lambda p: p.__name__)
 @pytest.mark.parametrize("name", ["seed", "conv", "skeleton", "newton_lu_without_rules", "anderson_picard"])
-def test_compiled(case_of: Callable[[str], Case], name: str, holds: Callable[[Case], None]) -> None:
-    if name.endswith("without_rules") and holds is properties.exported:
-        pytest.skip("torch 2.13 exports no derivative of its own making in a loop")
+def test_compiled(
+    case_of: Callable[[str], Case], request: pytest.FixtureRequest, name: str, holds: Callable[[Case], None]
+) -> None:
+    if (name, holds) == ("newton_lu_without_rules", properties.exported):  # tells when torch has learnt it
+        reason = "torch 2.13 exports no derivative of its own making in a loop"
+        request.applymarker(pytest.mark.xfail(reason=reason, raises=RuntimeError, strict=True))
     holds(case_of(name))
 
 

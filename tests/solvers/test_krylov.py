@@ -322,7 +322,10 @@ def test_second_derivatives_of_what_is_unrolled(memory: int) -> None:
     made = krylov({"rtol": 1e-12, "memory": memory}, adjoint="unroll", atol=1e-13, max_steps=12)
     a = torch.tensor([[0.5, -0.4], [0.2, 0.3]], dtype=torch.float64)
     b = torch.tensor([[0.3, -0.2], [0.0, 0.0]], dtype=torch.float64, requires_grad=True)
-    f: Map = lambda z: torch.tanh(z @ a.t() + b)  # noqa: E731
+
+    def f(z: Tensor) -> Tensor:
+        return torch.tanh(z @ a.t() + b)
+
     z, _ = made.fixed_point(f, torch.zeros(2, 2, dtype=torch.float64))
     (first,) = torch.autograd.grad(z[0].sum(), b, create_graph=True)
     (found,) = torch.autograd.grad(first[0, 0], b)
